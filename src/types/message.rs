@@ -1,0 +1,435 @@
+//! What stages say to each other: fixed-size `Copy` structs, one lane for each pair and kind.
+//!
+//! A market message is one cache line; what concerns an order is two. Instants ride along so that each stage's share
+//! of tick-to-trade can be told from the message alone.
+
+use super::fixed::{Price, Quantity};
+use super::ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
+use super::money::Money;
+use super::order::{DenialReason, LiquiditySide, Order, OrderStatus, Side, TradingState};
+use super::time::Timestamp;
+
+/// The best bid and ask. A side with quantity zero is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Quote {
+    /// Best bid price.
+    pub bid: Price,
+    /// What is bid there.
+    pub bid_quantity: Quantity,
+    /// Best ask price.
+    pub ask: Price,
+    /// What is asked there.
+    pub ask_quantity: Quantity,
+    /// The venue's instant of it; unknown on spot, whose quotes carry none.
+    pub exchange_ns: Timestamp,
+    /// When the feed had its bytes.
+    pub received_ns: Timestamp,
+}
+
+impl Quote {
+    /// Whether both sides are there and the bid is below the ask.
+    #[must_use]
+    pub const fn is_two_sided(&self) -> bool {
+        self.bid_quantity.0 > 0 && self.ask_quantity.0 > 0 && self.bid.0 < self.ask.0
+    }
+
+    /// The middle of bid and ask, rounded down to a price unit; `None` where a side is missing or the quote is crossed.
+    #[must_use]
+    pub const fn mid(&self) -> Option<Price> {
+        if self.is_two_sided() { Some(Price(self.bid.0 + (self.ask.0 - self.bid.0) / 2)) } else { None }
+    }
+}
+
+/// One trade, or several of one aggressor side summed because a lane was full (then `count` is over 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Trade {
+    /// The price; of several, that of the last.
+    pub price: Price,
+    /// The quantity; of several, the sum.
+    pub quantity: Quantity,
+    /// The highest price among them.
+    pub high: Price,
+    /// The lowest price among them.
+    pub low: Price,
+    /// The venue's instant of it (the trade's own, not the event's).
+    pub exchange_ns: Timestamp,
+    /// When the feed had its bytes.
+    pub received_ns: Timestamp,
+}
+
+/// One level of a depth update or snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct DepthLevel {
+    /// The level's price.
+    pub price: Price,
+    /// What rests there now; zero takes the level away.
+    pub quantity: Quantity,
+    /// The venue's id of the update this level belongs to.
+    pub update_id: u64,
+    /// The venue's instant of it.
+    pub exchange_ns: Timestamp,
+    /// When the feed had its bytes.
+    pub received_ns: Timestamp,
+}
+
+/// One closed bar: history from the venue, sent before the first live event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct HistoryBar {
+    /// First price.
+    pub open: Price,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price.
+    pub close: Price,
+    /// Sum of quantities.
+    pub volume: Quantity,
+    /// When it began, by the venue's clock. How long it lasted is the bar interval that was asked for.
+    pub open_ns: Timestamp,
+}
+
+/// What a [`MarketMessage`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MarketEvent {
+    /// A new top of book.
+    Quote(Quote),
+    /// `count` trades in which this side was the aggressor.
+    Trade {
+        /// Who took liquidity.
+        aggressor: Side,
+        /// How many trades are summed in it.
+        count: u16,
+        /// The trade, or the sum.
+        trade: Trade,
+    },
+    /// The book is to be emptied: the levels of a snapshot follow.
+    DepthSnapshot {
+        /// The venue's update id of the snapshot.
+        update_id: u64,
+        /// When the feed had its bytes.
+        received_ns: Timestamp,
+    },
+    /// A level; with `is_last` the update is whole and the book may be looked at.
+    DepthLevel {
+        /// Which side of the book.
+        side: Side,
+        /// Whether it ends its update.
+        is_last: bool,
+        /// The level.
+        level: DepthLevel,
+    },
+    /// The book is no longer in sync with the venue; a snapshot will follow. Orders are not to be sent from it.
+    DepthLost {
+        /// When that was found.
+        received_ns: Timestamp,
+    },
+    /// A closed bar of the past.
+    HistoryBar(HistoryBar),
+    /// All bars of the past were sent.
+    HistoryEnd,
+    /// The venue's market data is connected, or no longer is.
+    Connection {
+        /// Whether it is.
+        is_up: bool,
+        /// When that was found.
+        received_ns: Timestamp,
+    },
+}
+
+/// Feed to shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarketMessage {
+    /// Which instrument it is about.
+    pub instrument: InstrumentId,
+    /// What happened.
+    pub event: MarketEvent,
+}
+
+impl Default for MarketMessage {
+    fn default() -> Self {
+        Self { instrument: InstrumentId::NONE, event: MarketEvent::HistoryEnd }
+    }
+}
+
+const _: () = assert!(size_of::<MarketMessage>() == 64);
+
+/// What the shard's runner, never the strategy, knew of the market when an intent was made. Risk judges from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MarketStamp {
+    /// Best bid; zero where there is none.
+    pub bid: Price,
+    /// Best ask; zero where there is none.
+    pub ask: Price,
+    /// When the newest market data of the instrument was received.
+    pub data_ns: Timestamp,
+    /// What rests near the touch on the side an order would take from.
+    pub near_depth: Quantity,
+    /// Whether the book is in sync with the venue and not crossed.
+    pub is_synced: bool,
+}
+
+/// Shard to risk: an order that a strategy wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct OrderIntent {
+    /// What is wanted.
+    pub order: Order,
+    /// The market it was decided in.
+    pub stamp: MarketStamp,
+    /// When the bytes were received that led to it.
+    pub received_ns: Timestamp,
+    /// When the shard handed those to the strategy.
+    pub decided_ns: Timestamp,
+}
+
+const _: () = assert!(size_of::<OrderIntent>() <= 128);
+
+/// Shard to risk, and risk to gateway: an order is to be canceled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct CancelIntent {
+    /// Which order.
+    pub client_order_id: ClientOrderId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// When the shard or risk decided so.
+    pub decided_ns: Timestamp,
+}
+
+const _: () = assert!(size_of::<CancelIntent>() <= 64);
+
+/// Shard to risk: the market of an instrument in which there is a position or an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Mark {
+    /// In what.
+    pub instrument: InstrumentId,
+    /// The top of book.
+    pub quote: Quote,
+}
+
+const _: () = assert!(size_of::<Mark>() <= 64);
+
+/// What the venue, or the gateway, says of an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ReportKind {
+    /// Written to the socket. Not proof of anything but that.
+    #[default]
+    Sent,
+    /// Working at the venue.
+    Accepted,
+    /// A fill; `last_*`, `execution_id` and the fee are set.
+    Fill,
+    /// Canceled, by us or by the venue.
+    Canceled,
+    /// Refused by the venue; `code` tells why.
+    Rejected,
+    /// Ended by its time in force or by the venue.
+    Expired,
+    /// The venue refused to cancel it; the order's own state is as it was, or told by the reports that follow.
+    CancelRejected,
+    /// Its fate is not proven: unanswered in time, or the connection was lost after the write.
+    Unknown,
+    /// The gateway could not write it; it never left. Proof that the venue does not have it.
+    NotSent,
+    /// A query found the order as these fields say; `status` is the venue's.
+    Status,
+}
+
+/// Gateway to risk: an execution report, or what the gateway itself learned of an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ExecutionReport {
+    /// Which order; [`ClientOrderId::NONE`] where the venue's id is not one of ours.
+    pub client_order_id: ClientOrderId,
+    /// The venue's number of the order.
+    pub venue_order_id: u64,
+    /// The venue's number of the trade, within the instrument; fills are booked once by it. Zero: not a fill.
+    pub execution_id: u64,
+    /// Price of this fill.
+    pub last_price: Price,
+    /// Quantity of this fill.
+    pub last_quantity: Quantity,
+    /// Quantity of all fills so far, as the venue counts.
+    pub cumulative_quantity: Quantity,
+    /// The fee of this fill in counts of `10^-8` of `fee_asset`.
+    pub fee: i64,
+    /// The venue's instant of it.
+    pub exchange_ns: Timestamp,
+    /// When the gateway had its bytes (for its own findings: when it found them).
+    pub received_ns: Timestamp,
+    /// The venue's reason of a refusal: its error code, zero where there is none.
+    pub code: i32,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// The asset of the fee.
+    pub fee_asset: AssetId,
+    /// What it says.
+    pub kind: ReportKind,
+    /// The status that the venue states with it.
+    pub status: OrderStatus,
+    /// Buy or sell.
+    pub side: Side,
+    /// Whether the fill made or took liquidity.
+    pub liquidity: LiquiditySide,
+}
+
+impl ExecutionReport {
+    /// Decimal places of [`ExecutionReport::fee`].
+    pub const FEE_PRECISION: u8 = 8;
+}
+
+const _: () = assert!(size_of::<ExecutionReport>() <= 128);
+
+/// How far an order session is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SessionState {
+    /// No connection.
+    #[default]
+    Down,
+    /// Connected, logging on and subscribing to reports.
+    LoggingOn,
+    /// Logged on; asking the venue about every order that is not proven terminal.
+    Reconciling,
+    /// Orders may be sent.
+    Ready,
+}
+
+/// Gateway to risk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GatewayMessage {
+    /// Of one order.
+    Report(ExecutionReport),
+    /// Of the order session of a venue.
+    Session {
+        /// Which venue.
+        venue: VenueId,
+        /// How far it is.
+        state: SessionState,
+        /// When that was found.
+        received_ns: Timestamp,
+    },
+}
+
+impl Default for GatewayMessage {
+    fn default() -> Self {
+        Self::Session { venue: VenueId(0), state: SessionState::Down, received_ns: Timestamp::UNKNOWN }
+    }
+}
+
+const _: () = assert!(size_of::<GatewayMessage>() <= 128);
+
+/// A strategy's position in an instrument, as risk books it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct PositionState {
+    /// Net quantity; negative is short.
+    pub quantity: Quantity,
+    /// Average price of the open quantity, rounded to a price unit; zero when flat.
+    pub average_price: Price,
+    /// Realized profit and loss before fees, in the quote asset.
+    pub realized: Money,
+    /// Fees paid so far, valued in the quote asset at the price of their fill.
+    pub fees: Money,
+}
+
+/// Risk to shard: an order of one of its strategies changed, with the position after it. Where the lane is full, risk
+/// sends the newest state when there is room, so several changes may arrive as one: quantities are cumulative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct OrderUpdate {
+    /// The position after it.
+    pub position: PositionState,
+    /// Which order.
+    pub client_order_id: ClientOrderId,
+    /// Its limit price.
+    pub price: Price,
+    /// Its quantity.
+    pub quantity: Quantity,
+    /// What of it is filled.
+    pub filled: Quantity,
+    /// Price of the newest fill; zero where there is none.
+    pub last_price: Price,
+    /// When risk learned of it.
+    pub received_ns: Timestamp,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// The venue's error code of a refusal; zero where there is none.
+    pub code: i32,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// Our reason of a denial.
+    pub reason: DenialReason,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Buy or sell.
+    pub side: Side,
+}
+
+const _: () = assert!(size_of::<OrderUpdate>() <= 128);
+
+/// Cold plane to shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ShardCommand {
+    /// Every strategy stops: `on_stop`, then no more events and no more intents.
+    #[default]
+    StopAll,
+}
+
+/// Cold plane to risk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RiskCommand {
+    /// Sets the trading state. Towards more trading it is refused while the kill switch is set.
+    SetTradingState(TradingState),
+    /// Cancels every order that is not proven terminal.
+    #[default]
+    CancelAll,
+}
+
+/// Risk to cold plane: what displays show of a strategy's position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct PositionReport {
+    /// The position.
+    pub position: PositionState,
+    /// Profit or loss of the open quantity at the conservative side of the market, in the quote asset.
+    pub unrealized: Money,
+    /// Orders of this strategy in this instrument that are not proven terminal.
+    pub open_orders: u32,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Whose.
+    pub strategy: StrategyId,
+}
+
+/// Gateway to cold plane: the instants of one order on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct SentOrder {
+    /// Which order.
+    pub client_order_id: ClientOrderId,
+    /// When the bytes were received that led to it.
+    pub received_ns: Timestamp,
+    /// When the shard handed those to the strategy.
+    pub decided_ns: Timestamp,
+    /// When risk took the intent.
+    pub approved_ns: Timestamp,
+    /// When the gateway took the order.
+    pub taken_ns: Timestamp,
+    /// When its bytes were ready for the socket.
+    pub encoded_ns: Timestamp,
+}
