@@ -4,10 +4,17 @@
 #![cfg_attr(
     test,
     allow(
-        clippy::unwrap_used,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
         clippy::expect_used,
-        clippy::panic,
         clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used,
         reason = "tests fail by panicking"
     )
 )]
