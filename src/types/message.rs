@@ -433,3 +433,55 @@ pub struct SentOrder {
     /// When its bytes were ready for the socket.
     pub encoded_ns: Timestamp,
 }
+
+/// Cold plane to feed: what had to be fetched by request. A snapshot is a run of these from begin to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FeedInput {
+    /// A depth snapshot begins.
+    SnapshotBegin {
+        /// The venue's update id of it.
+        update_id: u64,
+    },
+    /// One level of it.
+    SnapshotLevel {
+        /// Which side of the book.
+        side: Side,
+        /// The level's price.
+        price: Price,
+        /// What rests there.
+        quantity: Quantity,
+    },
+    /// It was whole.
+    SnapshotEnd,
+    /// A bar of the past.
+    HistoryBar(HistoryBar),
+    /// All bars of the past were sent.
+    HistoryEnd,
+}
+
+/// Cold plane to feed, with the instrument it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedMessage {
+    /// Which instrument.
+    pub instrument: InstrumentId,
+    /// What was fetched.
+    pub input: FeedInput,
+}
+
+impl Default for FeedMessage {
+    fn default() -> Self {
+        Self { instrument: InstrumentId::NONE, input: FeedInput::HistoryEnd }
+    }
+}
+
+/// Stage to cold plane: what a hot thread must not do itself, as it blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Request {
+    /// Connect to the venue, and hand the connection over.
+    #[default]
+    Connect,
+    /// Fetch a depth snapshot of this instrument.
+    Snapshot(InstrumentId),
+}

@@ -1,0 +1,3 @@
+//! Market data in.
+pub mod depth_sync;
+pub mod outbox;
