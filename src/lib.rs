@@ -23,6 +23,7 @@
 extern crate self as gannet;
 
 pub mod feed;
+pub mod gateway;
 pub mod metrics;
 pub mod pipeline;
 pub mod types;

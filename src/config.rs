@@ -1,0 +1,551 @@
+//! Typed configuration, and everything that is wrong with one at once.
+//!
+//! Read in three steps, each of which reports all it finds: the text against the schema of the types below (unknown
+//! keys, wrong types, values out of bounds), then the values against each other ([`Config::validate`]), then, at start,
+//! against the venue's own instruments. Secrets are named here, never held.
+
+use crate::pipeline::idle::IdleStrategy;
+use crate::pipeline::threads::{Layout, ThreadSpec};
+use crate::strategy::schema::{self, FieldError};
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The commented example: what `gannet check --example` prints and the README shows.
+pub const EXAMPLE: &str = include_str!("gannet.toml");
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the engine runs.
+    #[serde(default)]
+    pub engine: Engine,
+    /// Where it trades.
+    #[schemars(length(min = 1, max = 8))]
+    pub venues: Vec<Venue>,
+    /// What it trades, with the limits of each instrument.
+    #[schemars(length(min = 1, max = 256))]
+    pub instruments: Vec<InstrumentConfig>,
+    /// Who decides, with the limits of each strategy.
+    #[schemars(length(min = 1, max = 256))]
+    pub strategies: Vec<StrategyConfig>,
+}
+
+/// Threads, waiting, logging, shutdown.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// How stages are spread over threads.
+    pub layout: LayoutName,
+    /// The threads of the explicit layout.
+    pub threads: Vec<ThreadConfig>,
+    /// How hot threads wait.
+    pub idle: IdleName,
+    /// How many shards the strategies are spread over.
+    #[schemars(range(min = 1, max = 64))]
+    pub shards: usize,
+    /// How long a handler may take before it is counted and shown, in µs.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub handler_budget_us: u64,
+    /// How long the shutdown waits for the venue to confirm cancels, in ms.
+    #[schemars(range(min = 0, max = 600_000))]
+    pub shutdown_timeout_ms: u64,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `gannet=debug`.
+    pub log: String,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            layout: LayoutName::Auto,
+            threads: Vec::new(),
+            idle: IdleName::Yield,
+            shards: 1,
+            handler_budget_us: 50,
+            shutdown_timeout_ms: 5_000,
+            log: "info".to_owned(),
+        }
+    }
+}
+
+/// Names of layouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayoutName {
+    /// `fused` below six cores, else `split`.
+    Auto,
+    /// All hot stages on one thread.
+    Fused,
+    /// Feed | shards | risk and gateway.
+    Split,
+    /// As `engine.threads` says.
+    Explicit,
+}
+
+/// Names of idle strategies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdleName {
+    /// Polls again at once.
+    Spin,
+    /// Polls again after the processor's pause.
+    SpinHint,
+    /// Spins, then yields.
+    Yield,
+    /// Spins, then yields, then sleeps.
+    Park,
+}
+
+/// One thread of the explicit layout.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThreadConfig {
+    /// Stages: `feed-VENUE`, `shard-N`, `risk`, `gateway-VENUE`.
+    pub stages: Vec<String>,
+    /// The core to pin to.
+    #[serde(default)]
+    pub core: Option<usize>,
+}
+
+/// Names of venue kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VenueKind {
+    /// Binance spot, or anything that speaks its protocol.
+    BinanceSpot,
+}
+
+/// One venue and one account there.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Venue {
+    /// What the rest of the configuration calls it.
+    pub name: String,
+    /// Which protocol it speaks.
+    pub kind: VenueKind,
+    /// REST: scheme, host and port.
+    pub rest: String,
+    /// Market streams: the URL of the raw stream endpoint.
+    pub market_stream: String,
+    /// Order entry and reports: the URL of the WebSocket API.
+    pub order_api: String,
+    /// How requests are signed.
+    pub key_kind: KeyKind,
+    /// The API key's source.
+    pub api_key: SecretSource,
+    /// The source of the private key (PKCS#8 PEM) or of the HMAC secret.
+    pub secret: SecretSource,
+    /// Allows plain `ws://` and `http://` to other hosts than loopback. Never for a real venue.
+    #[serde(default)]
+    pub allow_plaintext: bool,
+    /// Messages of orders and cancels a second.
+    #[serde(default = "default_messages_per_second")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub messages_per_second: u32,
+    /// Messages in one burst.
+    #[serde(default = "default_burst")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub message_burst: u32,
+    /// Part of the burst that only cancels may use.
+    #[serde(default = "default_cancel_reserve")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub cancel_reserve: u32,
+    /// How long an unanswered request may take before the order's fate counts as unknown, in ms.
+    #[serde(default = "default_request_timeout_ms")]
+    #[schemars(range(min = 10, max = 60_000))]
+    pub request_timeout_ms: u64,
+}
+
+const fn default_messages_per_second() -> u32 {
+    10
+}
+const fn default_burst() -> u32 {
+    50
+}
+const fn default_cancel_reserve() -> u32 {
+    10
+}
+const fn default_request_timeout_ms() -> u64 {
+    2_000
+}
+
+/// How requests are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyKind {
+    /// The session logs on once; orders carry no signature.
+    Ed25519,
+    /// Every request is signed.
+    Hmac,
+}
+
+/// Where a secret comes from: exactly one of the two.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSource {
+    /// A file that only its owner may read.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// An environment variable.
+    #[serde(default)]
+    pub env: Option<String>,
+}
+
+/// One instrument. A limit that is missing denies every order that needs it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstrumentConfig {
+    /// The name of its venue.
+    pub venue: String,
+    /// The venue's name for it.
+    pub symbol: String,
+    /// C11: how old market data may be, in ms.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub data_age_max_ms: Option<u64>,
+    /// C13: how far a price may be on the aggressive side of the mid, in basis points.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub collar_bps: Option<u32>,
+    /// C13: how far a price may be on the passive side of the mid, in basis points.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub passive_collar_bps: Option<u32>,
+    /// C16: how much of the depth near the touch an order may be, in percent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub depth_share_max_percent: Option<u32>,
+}
+
+/// One running strategy. A limit that is missing denies every order that needs it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyConfig {
+    /// What reports call it.
+    pub name: String,
+    /// Its kind in the catalogue: `gannet strategies list`.
+    pub kind: String,
+    /// Its instruments, as `venue:SYMBOL`.
+    #[schemars(length(min = 1, max = 16))]
+    pub instruments: Vec<String>,
+    /// Its shard; by default the strategies are dealt out in turn.
+    #[serde(default)]
+    pub shard: Option<usize>,
+    /// How long its bars are: 1s, 1m, 3m, 5m, 15m, 30m, 1h, 1d.
+    #[serde(default = "default_bars")]
+    pub bars: String,
+    /// Bars of history it is warmed up with.
+    #[serde(default = "default_warm_up_bars")]
+    #[schemars(range(min = 0, max = 1_000))]
+    pub warm_up_bars: u32,
+    /// What it may work with, in the quote asset.
+    pub capital: String,
+    /// Its parameters: `gannet strategies schema KIND`.
+    #[serde(default)]
+    pub params: serde_json::Value,
+    /// Its limits in each of its instruments.
+    #[serde(default)]
+    pub limits: StrategyLimits,
+}
+
+fn default_bars() -> String {
+    "1m".to_owned()
+}
+const fn default_warm_up_bars() -> u32 {
+    100
+}
+
+/// Limits of one strategy in each of its instruments.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyLimits {
+    /// C16: the largest order, in the base asset.
+    #[serde(default)]
+    pub order_quantity_max: Option<String>,
+    /// C17: the largest order, in the quote asset.
+    #[serde(default)]
+    pub order_notional_max: Option<String>,
+    /// C18: the largest position, long or short, counting all that is open as filled, in the base asset.
+    #[serde(default)]
+    pub position_max: Option<String>,
+    /// C24: messages of orders and cancels a second.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub messages_per_second: Option<u32>,
+    /// C24: messages in one burst.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub message_burst: Option<u32>,
+}
+
+/// Everything that is wrong, each with its key and what is allowed.
+#[derive(Debug)]
+pub struct ConfigErrors(pub Vec<FieldError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (order, error) in self.0.iter().enumerate() {
+            if order > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, and everything that [`Config::parse`] finds.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigErrors(vec![FieldError::new(path.display().to_string(), format!("cannot be read: {error}"))])
+        })?;
+        Self::parse(&text)
+    }
+
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
+        let one = |field: &str, reason: String| ConfigErrors(vec![FieldError::new(field.to_owned(), reason)]);
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| one("", error.to_string()))?;
+        let value = serde_json::to_value(&table).map_err(|error| one("", error.to_string()))?;
+        let mut errors = schema::check(&schema::of::<Self>(), &value);
+        if !errors.is_empty() {
+            // What can be judged all the same is: the strategies' own parameters.
+            errors.extend(params_errors(&value));
+            return Err(ConfigErrors(errors));
+        }
+        let config: Self = serde_json::from_value(value.clone()).map_err(|error| one("", error.to_string()))?;
+        let mut errors = config.validate();
+        errors.extend(params_errors(&value));
+        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// Judges the values against each other: names that must be unique or must exist, decimals, URLs, sources.
+    #[must_use]
+    pub fn validate(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut wrong = |field: String, reason: String| errors.push(FieldError::new(field, reason));
+        for (index, venue) in self.venues.iter().enumerate() {
+            let key = |name: &str| format!("venues[{index}].{name}");
+            if venue.name.is_empty() || venue.name.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
+                wrong(key("name"), format!("{:?} is no name; letters, digits and dashes are allowed", venue.name));
+            }
+            if self.venues.iter().take(index).any(|other| other.name == venue.name) {
+                wrong(key("name"), format!("{:?} is used by another venue", venue.name));
+            }
+            for (name, url, secure, plain) in [
+                ("rest", &venue.rest, "https://", "http://"),
+                ("market_stream", &venue.market_stream, "wss://", "ws://"),
+                ("order_api", &venue.order_api, "wss://", "ws://"),
+            ] {
+                if !url.starts_with(secure) && !(url.starts_with(plain) && (venue.allow_plaintext || is_loopback(url))) {
+                    wrong(key(name), format!("{url:?} must begin with {secure} ({plain} is for loopback only)"));
+                }
+            }
+            for (name, source) in [("api_key", &venue.api_key), ("secret", &venue.secret)] {
+                if source.file.is_some() == source.env.is_some() {
+                    wrong(key(name), "exactly one of `file` and `env` is needed".to_owned());
+                }
+            }
+            if venue.cancel_reserve >= venue.message_burst {
+                wrong(key("cancel_reserve"), format!("must be below message_burst, which is {}", venue.message_burst));
+            }
+        }
+        for (index, instrument) in self.instruments.iter().enumerate() {
+            let key = |name: &str| format!("instruments[{index}].{name}");
+            if !self.venues.iter().any(|venue| venue.name == instrument.venue) {
+                wrong(key("venue"), format!("no venue is named {:?}", instrument.venue));
+            }
+            let is_symbol = instrument.symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            if !is_symbol || crate::types::Symbol::new(&instrument.symbol).is_none() {
+                wrong(key("symbol"), format!("{:?} is no symbol; the venue writes them in upper case", instrument.symbol));
+            }
+            let is_same = |other: &InstrumentConfig| (&other.venue, &other.symbol) == (&instrument.venue, &instrument.symbol);
+            if self.instruments.iter().take(index).any(is_same) {
+                wrong(key("symbol"), format!("{}:{} is listed twice", instrument.venue, instrument.symbol));
+            }
+        }
+        for (index, strategy) in self.strategies.iter().enumerate() {
+            let key = |name: &str| format!("strategies[{index}].{name}");
+            if strategy.name.is_empty() || self.strategies.iter().take(index).any(|other| other.name == strategy.name) {
+                wrong(key("name"), format!("{:?} must be a name that no other strategy has", strategy.name));
+            }
+            for (order, name) in strategy.instruments.iter().enumerate() {
+                if self.instrument_index(name).is_none() {
+                    let known: Vec<String> = self.instruments.iter().map(InstrumentConfig::name).collect();
+                    wrong(key(&format!("instruments[{order}]")), format!("no instrument is named {name:?}; there are {}", known.join(", ")));
+                }
+            }
+            if strategy.shard.is_some_and(|shard| shard >= self.engine.shards) {
+                wrong(key("shard"), format!("must be below engine.shards, which is {}", self.engine.shards));
+            }
+            if bar_interval_ns(&strategy.bars).is_none() {
+                wrong(key("bars"), format!("{:?} is no interval; 1s, 1m, 3m, 5m, 15m, 30m, 1h, 1d are allowed", strategy.bars));
+            }
+            let limits = &strategy.limits;
+            let decimals = [
+                ("capital", Some(&strategy.capital)),
+                ("limits.order_quantity_max", limits.order_quantity_max.as_ref()),
+                ("limits.order_notional_max", limits.order_notional_max.as_ref()),
+                ("limits.position_max", limits.position_max.as_ref()),
+            ];
+            for (name, text) in decimals {
+                if text.is_some_and(|text| !text.parse::<Decimal>().is_ok_and(|value| value > Decimal::ZERO)) {
+                    wrong(key(name), format!("{:?} must be a positive decimal in quotes, such as \"0.5\"", text.map_or("", String::as_str)));
+                }
+            }
+            if limits.messages_per_second.is_some() != limits.message_burst.is_some() {
+                wrong(key("limits"), "messages_per_second and message_burst go together".to_owned());
+            }
+        }
+        if self.engine.layout == LayoutName::Explicit && self.engine.threads.is_empty() {
+            wrong("engine.threads".to_owned(), "the explicit layout needs them".to_owned());
+        }
+        if self.engine.layout != LayoutName::Explicit && !self.engine.threads.is_empty() {
+            wrong("engine.threads".to_owned(), "are for layout = \"explicit\" only".to_owned());
+        }
+        errors
+    }
+
+    /// The place in `instruments` of `venue:SYMBOL`.
+    #[must_use]
+    pub fn instrument_index(&self, name: &str) -> Option<usize> {
+        self.instruments.iter().position(|instrument| instrument.name() == name)
+    }
+
+    /// The layout in the thread plan's own words.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        let threads = &self.engine.threads;
+        match self.engine.layout {
+            LayoutName::Auto => Layout::Auto,
+            LayoutName::Fused => Layout::Fused,
+            LayoutName::Split => Layout::Split,
+            LayoutName::Explicit => Layout::Explicit(
+                threads.iter().map(|thread| ThreadSpec { stages: thread.stages.clone(), core: thread.core }).collect(),
+            ),
+        }
+    }
+
+    /// The idle strategy in the loop's own words.
+    #[must_use]
+    pub const fn idle(&self) -> IdleStrategy {
+        match self.engine.idle {
+            IdleName::Spin => IdleStrategy::Spin,
+            IdleName::SpinHint => IdleStrategy::SpinHint,
+            IdleName::Yield => IdleStrategy::Yield,
+            IdleName::Park => IdleStrategy::Park,
+        }
+    }
+}
+
+impl InstrumentConfig {
+    /// `venue:SYMBOL`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.venue, self.symbol)
+    }
+}
+
+/// Nanoseconds of a bar's name; `None` for intervals that the venues' klines do not have.
+#[must_use]
+pub fn bar_interval_ns(name: &str) -> Option<u64> {
+    let seconds = match name {
+        "1s" => 1,
+        "1m" => 60,
+        "3m" => 180,
+        "5m" => 300,
+        "15m" => 900,
+        "30m" => 1_800,
+        "1h" => 3_600,
+        "1d" => 86_400,
+        _ => return None,
+    };
+    Some(seconds * 1_000_000_000)
+}
+
+/// Whether a URL's host is this machine.
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or(url);
+    let host = host.split('/').next().unwrap_or(host);
+    let host = host.strip_prefix('[').and_then(|host| host.split(']').next()).unwrap_or_else(|| host.split(':').next().unwrap_or(host));
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Judges each strategy's parameters against its own schema.
+fn params_errors(value: &serde_json::Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let strategies = value.get("strategies").and_then(serde_json::Value::as_array);
+    for (index, strategy) in strategies.into_iter().flatten().enumerate() {
+        let Some(kind) = strategy.get("kind").and_then(serde_json::Value::as_str) else { continue };
+        let Some(entry) = crate::strategy::registry::find(kind) else {
+            let known: Vec<&str> = crate::strategy::registry::registry().iter().map(|entry| entry.metadata.kind).collect();
+            errors.push(FieldError::new(format!("strategies[{index}].kind"), format!("no strategy is of kind {kind:?}; there are {}", known.join(", "))));
+            continue;
+        };
+        let empty = serde_json::Value::Object(serde_json::Map::new());
+        let params = strategy.get("params").unwrap_or(&empty);
+        for error in schema::check(&(entry.schema)(), params) {
+            errors.push(error.under(&format!("strategies[{index}].params")));
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_valid() {
+        let config = Config::parse(EXAMPLE).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(!config.strategies.is_empty());
+    }
+
+    #[test]
+    fn six_mistakes_are_told_at_once_each_with_its_key() {
+        let text = EXAMPLE
+            .replace("layout = \"auto\"", "layout = \"fast\"")
+            .replace("shutdown_timeout_ms = 5000", "shutdown_timeout_ms = -1\nshutdown_tiemout_ms = 1")
+            .replace("collar_bps = 50", "collar_bps = 0");
+        let text = text.replace("kind = \"MarketMaker\"", "kind = \"MarketMuker\"").replace("warm_up_bars = 60", "warm_up_bars = \"many\"");
+        let errors = Config::parse(&text).expect_err("six mistakes").to_string();
+        for key in ["engine.layout", "engine.shutdown_timeout_ms", "shutdown_tiemout_ms", "collar_bps", "MarketMuker", "warm_up_bars"] {
+            assert!(errors.contains(key), "{key} in\n{errors}");
+        }
+    }
+
+    #[test]
+    fn values_are_judged_against_each_other() {
+        let text = EXAMPLE
+            .replace("[\"binance:BTCUSDT\"]", "[\"binance:DOGEUSDT\"]")
+            .replace("wss://stream.binance.com", "ws://stream.binance.com")
+            .replace("position_max = \"0.05\"", "position_max = \"-1\"");
+        let errors = Config::parse(&text).expect_err("three mistakes").to_string();
+        for key in ["DOGEUSDT", "venues[0].market_stream", "limits.position_max"] {
+            assert!(errors.contains(key), "{key} in\n{errors}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_this_machine_only() {
+        for url in ["ws://127.0.0.1:9/ws", "http://localhost", "ws://[::1]:8080/x"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in ["ws://127.0.0.1.example.org/ws", "http://localhost.example.org", "ws://10.0.0.1"] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Orders out, execution reports in.
+pub mod wire;

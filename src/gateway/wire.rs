@@ -1,0 +1,597 @@
+//! What is on the wire: every order the venue may know and that is not proven ended, and what was asked about it.
+//!
+//! Pure: no socket, no clock. An order is entered before its bytes are written and leaves only by the venue's word.
+//! What is not answered in time, or was written into a connection that was then lost, is *unknown*: the venue is asked
+//! for it until it answers definitively.
+
+use crate::types::{
+    ClientOrderId, ExecutionReport, InstrumentId, Order, OrderStatus, Quantity, ReportKind, Side, Timestamp,
+};
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
+
+/// How long after an order was written the venue may still accept it: the venue's own limit on a request (10 s) and
+/// the receive window (5 s). A "does not exist" before that proves nothing.
+pub const ACCEPTANCE_LIMIT_NS: u64 = 15_000_000_000;
+
+/// How many times the venue must say that an order does not exist, after [`ACCEPTANCE_LIMIT_NS`].
+pub const NOT_FOUND_PROOFS: u8 = 2;
+
+/// What is waited for, by request kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    place: Option<Timestamp>,
+    cancel: Option<Timestamp>,
+    status: Option<Timestamp>,
+    trades: Option<Timestamp>,
+}
+
+/// One order on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct WireOrder {
+    /// Which.
+    pub client_order_id: ClientOrderId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Buy or sell.
+    pub side: Side,
+    /// The venue's number of it; zero until known.
+    pub venue_order_id: u64,
+    quantity: Quantity,
+    /// Filled quantity that was passed on in fills.
+    booked: Quantity,
+    /// Filled quantity that the venue states.
+    stated: Quantity,
+    /// Final status that the venue stated, while fills are still missing.
+    ended: Option<OrderStatus>,
+    written_ns: Timestamp,
+    asked: Asked,
+    is_unknown: bool,
+    /// A cancel was wanted while it could not be sent.
+    wants_cancel: bool,
+    wants_status: bool,
+    wants_trades: bool,
+    next_ask_ns: Timestamp,
+    not_found: u8,
+    /// The connection was made anew, and the venue has not said yet where the order stands.
+    is_unreconciled: bool,
+    /// Its place in [`Wire::live`].
+    place: usize,
+}
+
+/// What the gateway is to send next about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Cancel it.
+    Cancel,
+    /// Ask where it stands.
+    Status,
+    /// Ask for its trades.
+    Trades,
+}
+
+/// What a definitive "does not exist" amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// Not yet proof: asked again later.
+    Unproven,
+    /// Proof that the venue never took it.
+    NeverTaken,
+}
+
+/// The orders on the wire.
+#[derive(Debug)]
+pub struct Wire {
+    slots: Vec<Option<WireOrder>>,
+    free: Vec<usize>,
+    /// Slots in use, so that looking through all orders costs as much as there are.
+    live: Vec<usize>,
+    index: HashMap<ClientOrderId, usize, FixedState>,
+    timeout_ns: u64,
+    /// Before this instant nothing is due.
+    look_at: Timestamp,
+}
+
+/// What becomes of a wanted cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelPlan {
+    /// Send it now.
+    Send,
+    /// It is remembered, and sent when the session is ready and the order's fate is known.
+    Later,
+    /// The order is not on the wire any more, or a cancel is pending already.
+    Nothing,
+}
+
+impl Wire {
+    /// How often an unanswered question is repeated.
+    const ASK_AGAIN_NS: u64 = 1_000_000_000;
+    /// How finely overdue answers are looked for.
+    const LOOK_AGAIN_NS: u64 = 1_000_000;
+
+    /// Room for `capacity` orders; a request unanswered for `timeout_ns` makes its order's fate unknown.
+    #[must_use]
+    pub fn new(capacity: usize, timeout_ns: u64) -> Self {
+        Self {
+            slots: vec![None; capacity],
+            free: (0..capacity).rev().collect(),
+            live: Vec::with_capacity(capacity),
+            index: HashMap::with_capacity_and_hasher(capacity * 2, FixedState::default()),
+            timeout_ns,
+            look_at: Timestamp::UNKNOWN,
+        }
+    }
+
+    /// Orders on the wire.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether nothing is on the wire.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Whether an order can be entered.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// The order, if it is on the wire.
+    #[must_use]
+    pub fn find(&self, id: ClientOrderId) -> Option<&WireOrder> {
+        self.index.get(&id).and_then(|&slot| self.slots.get(slot)).and_then(Option::as_ref)
+    }
+
+    fn find_mut(&mut self, id: ClientOrderId) -> Option<&mut WireOrder> {
+        let slot = *self.index.get(&id)?;
+        self.slots.get_mut(slot).and_then(Option::as_mut)
+    }
+
+    /// Enters an order that is about to be written. `false` where there is no room.
+    pub fn enter(&mut self, order: &Order, now: Timestamp) -> bool {
+        let Some(slot) = self.free.pop() else { return false };
+        let entry = WireOrder {
+            client_order_id: order.client_order_id,
+            instrument: order.instrument,
+            side: order.side,
+            venue_order_id: 0,
+            quantity: order.quantity,
+            booked: Quantity::ZERO,
+            stated: Quantity::ZERO,
+            ended: None,
+            written_ns: now,
+            asked: Asked { place: Some(now), ..Asked::default() },
+            is_unknown: false,
+            wants_cancel: false,
+            wants_status: false,
+            wants_trades: false,
+            next_ask_ns: now,
+            not_found: 0,
+            is_unreconciled: false,
+            place: self.live.len(),
+        };
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(entry);
+        }
+        self.live.push(slot);
+        self.index.insert(order.client_order_id, slot);
+        self.look_at = self.look_at.min(now.plus(Self::LOOK_AGAIN_NS));
+        true
+    }
+
+    /// Takes an order off the wire: it never left, or its end is proven.
+    pub fn remove(&mut self, id: ClientOrderId) {
+        let Some(slot) = self.index.remove(&id) else { return };
+        let Some(order) = self.slots.get_mut(slot).and_then(Option::take) else { return };
+        self.free.push(slot);
+        self.live.swap_remove(order.place);
+        // The last one took its place.
+        if let Some(&moved) = self.live.get(order.place)
+            && let Some(Some(moved)) = self.slots.get_mut(moved)
+        {
+            moved.place = order.place;
+        }
+    }
+
+    /// A cancel is wanted; `is_ready` tells whether the session could send it.
+    pub fn want_cancel(&mut self, id: ClientOrderId, is_ready: bool) -> CancelPlan {
+        let Some(order) = self.find_mut(id) else { return CancelPlan::Nothing };
+        if order.asked.cancel.is_some() || order.wants_cancel {
+            return CancelPlan::Nothing;
+        }
+        // A cancel of an order that the venue may not have yet would be refused and prove nothing: status first.
+        if is_ready && !order.is_unknown {
+            return CancelPlan::Send;
+        }
+        order.wants_cancel = true;
+        self.look_at = Timestamp::UNKNOWN;
+        CancelPlan::Later
+    }
+
+    /// The question was written.
+    pub fn was_asked(&mut self, id: ClientOrderId, ask: Ask, now: Timestamp) {
+        self.look_at = self.look_at.min(now.plus(Self::LOOK_AGAIN_NS));
+        let Some(order) = self.find_mut(id) else { return };
+        match ask {
+            Ask::Cancel => {
+                order.wants_cancel = false;
+                order.asked.cancel = Some(now);
+            }
+            Ask::Status => {
+                order.wants_status = false;
+                order.asked.status = Some(now);
+            }
+            Ask::Trades => {
+                order.wants_trades = false;
+                order.asked.trades = Some(now);
+            }
+        }
+        order.next_ask_ns = now.plus(Self::ASK_AGAIN_NS);
+    }
+
+    /// The venue answered that it took the order.
+    pub fn placed(&mut self, id: ClientOrderId, venue_order_id: u64) {
+        if let Some(order) = self.find_mut(id) {
+            order.asked.place = None;
+            if venue_order_id != 0 {
+                order.venue_order_id = venue_order_id;
+            }
+        }
+    }
+
+    /// The answer to a place or cancel does not tell what became of it. `true` where that is news.
+    pub fn doubt(&mut self, id: ClientOrderId, now: Timestamp) -> bool {
+        self.look_at = Timestamp::UNKNOWN;
+        let Some(order) = self.find_mut(id) else { return false };
+        order.asked.place = None;
+        order.asked.cancel = None;
+        order.wants_status = true;
+        order.next_ask_ns = now;
+        !std::mem::replace(&mut order.is_unknown, true)
+    }
+
+    /// The venue refused to cancel: most often because the order just ended. Where it stands is asked.
+    pub fn cancel_refused(&mut self, id: ClientOrderId, now: Timestamp) {
+        self.look_at = Timestamp::UNKNOWN;
+        if let Some(order) = self.find_mut(id) {
+            order.asked.cancel = None;
+            order.wants_status = true;
+            order.next_ask_ns = now;
+        }
+    }
+
+    /// Takes in what the venue reported. Answers `Some((booked, stated))` where fills are missing: its trades are then
+    /// asked for. An order whose end and fills are all known leaves the wire.
+    pub fn report(&mut self, report: &ExecutionReport) -> Option<(Quantity, Quantity)> {
+        let id = report.client_order_id;
+        let order = self.find_mut(id)?;
+        order.asked.place = None;
+        order.is_unknown = false;
+        order.not_found = 0;
+        if report.venue_order_id != 0 {
+            order.venue_order_id = report.venue_order_id;
+        }
+        if report.kind == ReportKind::Status {
+            order.asked.status = None;
+            order.wants_status = false;
+            order.is_unreconciled = false;
+        }
+        order.stated.0 = order.stated.0.max(report.cumulative_quantity.0);
+        if report.kind == ReportKind::Fill {
+            // A fill that ends at the stated sum continues what is booked; one seen before ends at or below it.
+            let before = report.cumulative_quantity.0.saturating_sub(report.last_quantity.0);
+            if before == order.booked.0 {
+                order.booked = report.cumulative_quantity;
+            }
+        }
+        match report.kind {
+            ReportKind::Canceled => order.ended = Some(OrderStatus::Canceled),
+            ReportKind::Expired => order.ended = Some(OrderStatus::Expired),
+            ReportKind::Rejected => order.ended = Some(OrderStatus::Rejected),
+            ReportKind::Status if report.status.is_terminal() => order.ended = Some(report.status),
+            _ if order.booked.0 >= order.quantity.0 => order.ended = Some(OrderStatus::Filled),
+            _ => {}
+        }
+        self.settle(id)
+    }
+
+    /// A fill out of an answered trades query, oldest first: `quantity` of the order in that trade.
+    pub fn add_fill(&mut self, id: ClientOrderId, fills_total: Quantity) {
+        if let Some(order) = self.find_mut(id) {
+            order.booked.0 = order.booked.0.max(fills_total.0);
+            order.stated.0 = order.stated.0.max(fills_total.0);
+        }
+    }
+
+    /// A trades query was answered whole.
+    pub fn trades_answered(&mut self, id: ClientOrderId) -> Option<(Quantity, Quantity)> {
+        let order = self.find_mut(id)?;
+        order.asked.trades = None;
+        if order.booked.0 >= order.quantity.0 {
+            order.ended = Some(OrderStatus::Filled);
+        }
+        self.settle(id)
+    }
+
+    /// The venue says that the order does not exist.
+    pub fn not_found(&mut self, id: ClientOrderId, now: Timestamp) -> NotFound {
+        self.look_at = Timestamp::UNKNOWN;
+        let Some(order) = self.find_mut(id) else { return NotFound::Unproven };
+        order.asked.status = None;
+        order.is_unreconciled = false;
+        if now.since(order.written_ns) >= ACCEPTANCE_LIMIT_NS {
+            order.not_found = order.not_found.saturating_add(1);
+        }
+        // An order that the venue once acknowledged cannot not exist: only an unacknowledged one may be let go.
+        if order.not_found >= NOT_FOUND_PROOFS && order.venue_order_id == 0 {
+            self.remove(id);
+            return NotFound::NeverTaken;
+        }
+        order.wants_status = true;
+        order.next_ask_ns = now.plus(Self::ASK_AGAIN_NS);
+        NotFound::Unproven
+    }
+
+    /// Whether the fills of an order that ended, or whose sum jumped, are all there; asks for them if not.
+    fn settle(&mut self, id: ClientOrderId) -> Option<(Quantity, Quantity)> {
+        let order = self.find_mut(id)?;
+        if order.stated.0 > order.booked.0 {
+            let (booked, stated) = (order.booked, order.stated);
+            order.wants_trades = true;
+            self.look_at = Timestamp::UNKNOWN;
+            return Some((booked, stated));
+        }
+        order.wants_trades = false;
+        if order.ended.is_some() {
+            self.remove(id);
+        }
+        None
+    }
+
+    /// The connection is lost: every question is void, every order's state is to be asked for again. `visit` is called
+    /// with those whose fate became unknown by it.
+    pub fn disconnected(&mut self, now: Timestamp, mut visit: impl FnMut(&WireOrder)) {
+        self.look_at = Timestamp::UNKNOWN;
+        for order in self.slots.iter_mut().flatten() {
+            let was_in_doubt = order.is_unknown;
+            if order.asked.place.is_some() {
+                order.is_unknown = true;
+            }
+            order.wants_cancel |= order.asked.cancel.is_some();
+            order.asked = Asked::default();
+            order.wants_status = true;
+            order.is_unreconciled = true;
+            order.next_ask_ns = now;
+            if order.is_unknown && !was_in_doubt {
+                visit(order);
+            }
+        }
+    }
+
+    /// Whether the venue has said of every order where it stands since the connection was made, and every fill that is
+    /// known to be missing was told. An order that the venue does not have (yet) stays in doubt, but keeps no other
+    /// from trading.
+    #[must_use]
+    pub fn is_reconciled(&self) -> bool {
+        self.slots
+            .iter()
+            .flatten()
+            .all(|order| !order.is_unreconciled && !order.wants_trades && order.asked.trades.is_none())
+    }
+
+    /// The next order with something to send, or whose answer is overdue (then it is in doubt, and `overdue` is called).
+    pub fn next_due(&mut self, now: Timestamp, mut overdue: impl FnMut(&WireOrder)) -> Option<(WireOrder, Ask)> {
+        if now < self.look_at {
+            return None;
+        }
+        let mut is_idle = true;
+        for slot in &self.live {
+            let Some(Some(order)) = self.slots.get_mut(*slot) else { continue };
+            if order.is_quiet() {
+                continue;
+            }
+            is_idle = false;
+            if order.expire(now, self.timeout_ns) {
+                overdue(order);
+            }
+            if let Some(ask) = order.due(now) {
+                return Some((*order, ask));
+            }
+        }
+        self.look_at = if is_idle { Timestamp::from_nanos(u64::MAX) } else { now.plus(Self::LOOK_AGAIN_NS) };
+        None
+    }
+}
+
+impl WireOrder {
+    /// Whether its fate is not proven.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        self.is_unknown
+    }
+
+    /// Whether nothing is asked, wanted or waited for.
+    fn is_quiet(&self) -> bool {
+        self.asked == Asked::default() && !self.wants_cancel && !self.wants_status && !self.wants_trades
+    }
+
+    /// Gives up on answers that took too long. `true` where the order's fate became unknown by it.
+    fn expire(&mut self, now: Timestamp, timeout_ns: u64) -> bool {
+        let is_late = |asked: Option<Timestamp>| asked.is_some_and(|at| now.since(at) >= timeout_ns);
+        if is_late(self.asked.status) {
+            self.asked.status = None;
+            self.wants_status = true;
+        }
+        if is_late(self.asked.trades) {
+            self.asked.trades = None;
+            self.wants_trades = true;
+        }
+        let is_cancel_late = is_late(self.asked.cancel);
+        if !is_cancel_late && !is_late(self.asked.place) {
+            return false;
+        }
+        self.wants_cancel |= is_cancel_late;
+        self.asked.place = None;
+        self.asked.cancel = None;
+        self.wants_status = true;
+        !std::mem::replace(&mut self.is_unknown, true)
+    }
+
+    /// What is to be sent about it now.
+    fn due(&self, now: Timestamp) -> Option<Ask> {
+        if self.wants_cancel && !self.is_unknown {
+            return Some(Ask::Cancel);
+        }
+        if now < self.next_ask_ns {
+            return None;
+        }
+        if self.wants_trades && self.asked.trades.is_none() && self.venue_order_id != 0 {
+            return Some(Ask::Trades);
+        }
+        (self.wants_status && self.asked.status.is_none()).then_some(Ask::Status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Price, StrategyId};
+
+    const TIMEOUT_NS: u64 = 2_000_000_000;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + millis)
+    }
+
+    fn id(sequence: u64) -> ClientOrderId {
+        ClientOrderId::new(1, StrategyId(0), sequence).expect("in range")
+    }
+
+    fn order(sequence: u64) -> Order {
+        Order { client_order_id: id(sequence), price: Price(100), quantity: Quantity(10), ..Order::default() }
+    }
+
+    fn report(sequence: u64, kind: ReportKind, last: i64, cumulative: i64) -> ExecutionReport {
+        ExecutionReport {
+            client_order_id: id(sequence),
+            venue_order_id: 7,
+            kind,
+            last_quantity: Quantity(last),
+            cumulative_quantity: Quantity(cumulative),
+            ..ExecutionReport::default()
+        }
+    }
+
+    fn wire() -> Wire {
+        let mut wire = Wire::new(4, TIMEOUT_NS);
+        assert!(wire.enter(&order(1), at(0)));
+        wire
+    }
+
+    fn due(wire: &mut Wire, now: Timestamp) -> Option<Ask> {
+        wire.next_due(now, |_| {}).map(|(_, ask)| ask)
+    }
+
+    #[test]
+    fn a_filled_order_leaves_and_its_place_is_used_again() {
+        let mut wire = wire();
+        for sequence in 2..=4 {
+            assert!(wire.enter(&order(sequence), at(0)));
+        }
+        assert!(!wire.enter(&order(5), at(0)));
+        assert_eq!(wire.report(&report(1, ReportKind::Accepted, 0, 0)), None);
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 4, 4)), None);
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 6, 10)), None);
+        assert!(wire.find(id(1)).is_none());
+        assert!(wire.enter(&order(5), at(1)));
+        wire.remove(id(4));
+        wire.remove(id(2));
+        assert_eq!(wire.len(), 2);
+        assert!(wire.find(id(5)).is_some() && wire.find(id(3)).is_some());
+    }
+
+    #[test]
+    fn an_unanswered_order_is_unknown_and_asked_for_until_the_venue_tells() {
+        let mut wire = wire();
+        assert_eq!(due(&mut wire, at(1_999)), None);
+        let mut unknown = 0;
+        let (overdue, ask) = wire.next_due(at(2_001), |_| unknown += 1).expect("overdue");
+        assert_eq!((overdue.client_order_id, ask, unknown), (id(1), Ask::Status, 1));
+        wire.was_asked(id(1), Ask::Status, at(2_001));
+        // Soon after it was written, "does not exist" proves nothing, however often it is said.
+        for millis in [3_100, 4_200, 5_300] {
+            assert_eq!(wire.not_found(id(1), at(millis)), NotFound::Unproven);
+            assert_eq!(due(&mut wire, at(millis + 1_000)), Some(Ask::Status));
+            wire.was_asked(id(1), Ask::Status, at(millis + 1_000));
+        }
+        assert_eq!(wire.not_found(id(1), at(15_000)), NotFound::Unproven);
+        assert_eq!(wire.not_found(id(1), at(16_100)), NotFound::NeverTaken);
+        assert!(wire.is_empty());
+    }
+
+    #[test]
+    fn an_acknowledged_order_never_counts_as_never_taken() {
+        let mut wire = wire();
+        wire.placed(id(1), 7);
+        for millis in [20_000, 21_000, 22_000] {
+            assert_eq!(wire.not_found(id(1), at(millis)), NotFound::Unproven);
+        }
+        assert!(wire.find(id(1)).is_some());
+    }
+
+    #[test]
+    fn missing_fills_are_asked_for_before_an_ended_order_leaves() {
+        let mut wire = wire();
+        wire.report(&report(1, ReportKind::Accepted, 0, 0));
+        // The fill of 3 was lost; the next one shows it.
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 2, 5)), Some((Quantity(0), Quantity(5))));
+        assert_eq!(due(&mut wire, at(1)), Some(Ask::Trades));
+        wire.was_asked(id(1), Ask::Trades, at(1));
+        assert_eq!(wire.report(&report(1, ReportKind::Canceled, 0, 5)), Some((Quantity(0), Quantity(5))));
+        wire.add_fill(id(1), Quantity(3));
+        wire.add_fill(id(1), Quantity(5));
+        assert_eq!(wire.trades_answered(id(1)), None);
+        assert!(wire.is_empty());
+    }
+
+    #[test]
+    fn a_fill_that_comes_twice_changes_nothing() {
+        let mut wire = wire();
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 4, 4)), None);
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 4, 4)), None);
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 6, 10)), None);
+        assert!(wire.is_empty());
+    }
+
+    #[test]
+    fn after_a_lost_connection_every_order_is_asked_for_first() {
+        let mut wire = wire();
+        assert!(wire.enter(&order(2), at(0)));
+        wire.report(&report(1, ReportKind::Accepted, 0, 0));
+        assert_eq!(wire.want_cancel(id(1), true), CancelPlan::Send);
+        wire.was_asked(id(1), Ask::Cancel, at(5));
+        assert_eq!(wire.want_cancel(id(1), true), CancelPlan::Nothing);
+        let mut unknown = Vec::new();
+        wire.disconnected(at(10), |order| unknown.push(order.client_order_id));
+        assert_eq!(unknown, [id(2)]);
+        assert!(!wire.is_reconciled());
+        // The cancel of the known order goes out again; the other one's state is asked first.
+        let (first, ask) = wire.next_due(at(11), |_| {}).expect("due");
+        assert_eq!((first.client_order_id, ask), (id(1), Ask::Cancel));
+        wire.was_asked(id(1), Ask::Cancel, at(11));
+        let (second, ask) = wire.next_due(at(11), |_| {}).expect("due");
+        assert_eq!((second.client_order_id, ask), (id(2), Ask::Status));
+        assert_eq!(wire.want_cancel(id(2), true), CancelPlan::Later);
+        wire.was_asked(id(2), Ask::Status, at(11));
+        assert_eq!(wire.not_found(id(2), at(12)), NotFound::Unproven);
+        assert!(!wire.is_reconciled());
+        let status = ExecutionReport { status: OrderStatus::Canceled, ..report(1, ReportKind::Status, 0, 0) };
+        assert_eq!(wire.report(&status), None);
+        assert!(wire.is_reconciled());
+        assert_eq!(wire.len(), 1);
+    }
+}
