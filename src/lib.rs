@@ -22,7 +22,8 @@
 // Lets strategy files, and only them, name the crate as their users do: `use gannet::…`.
 extern crate self as gannet;
 
-pub mod feed;
+#[allow(clippy::disallowed_macros, reason = "cold")]
+pub mod control;
 pub mod gateway;
 pub mod metrics;
 pub mod pipeline;

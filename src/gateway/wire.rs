@@ -55,6 +55,8 @@ pub struct WireOrder {
     not_found: u8,
     /// The connection was made anew, and the venue has not said yet where the order stands.
     is_unreconciled: bool,
+    /// Its fate became unknown with the connection, which is still to be told.
+    is_untold: bool,
     /// Its place in [`Wire::live`].
     place: usize,
 }
@@ -172,6 +174,7 @@ impl Wire {
             next_ask_ns: now,
             not_found: 0,
             is_unreconciled: false,
+            is_untold: false,
             place: self.live.len(),
         };
         if let Some(place) = self.slots.get_mut(slot) {
@@ -299,22 +302,23 @@ impl Wire {
         self.settle(id)
     }
 
-    /// A fill out of an answered trades query, oldest first: `quantity` of the order in that trade.
-    pub fn add_fill(&mut self, id: ClientOrderId, fills_total: Quantity) {
-        if let Some(order) = self.find_mut(id) {
-            order.booked.0 = order.booked.0.max(fills_total.0);
-            order.stated.0 = order.stated.0.max(fills_total.0);
-        }
-    }
-
-    /// A trades query was answered whole.
-    pub fn trades_answered(&mut self, id: ClientOrderId) -> Option<(Quantity, Quantity)> {
+    /// A trades query was answered: all fills together come to `total`.
+    pub fn trades_answered(&mut self, id: ClientOrderId, total: Quantity) -> Option<(Quantity, Quantity)> {
         let order = self.find_mut(id)?;
         order.asked.trades = None;
+        order.booked.0 = order.booked.0.max(total.0);
+        order.stated.0 = order.stated.0.max(total.0);
         if order.booked.0 >= order.quantity.0 {
             order.ended = Some(OrderStatus::Filled);
         }
         self.settle(id)
+    }
+
+    /// The order of this venue's number. Looks through all that are on the wire: for rare answers.
+    #[must_use]
+    pub fn find_by_venue_id(&self, venue_order_id: u64) -> Option<ClientOrderId> {
+        let mut orders = self.live.iter().filter_map(|&slot| self.slots.get(slot)).flatten();
+        orders.find(|order| order.venue_order_id == venue_order_id).map(|order| order.client_order_id)
     }
 
     /// The venue says that the order does not exist.
@@ -352,9 +356,9 @@ impl Wire {
         None
     }
 
-    /// The connection is lost: every question is void, every order's state is to be asked for again. `visit` is called
-    /// with those whose fate became unknown by it.
-    pub fn disconnected(&mut self, now: Timestamp, mut visit: impl FnMut(&WireOrder)) {
+    /// The connection is lost: every question is void, every order's state is to be asked for again. Those whose fate
+    /// became unknown by it are told by [`Wire::next_doubtful`].
+    pub fn disconnected(&mut self, now: Timestamp) {
         self.look_at = Timestamp::UNKNOWN;
         for order in self.slots.iter_mut().flatten() {
             let was_in_doubt = order.is_unknown;
@@ -366,10 +370,15 @@ impl Wire {
             order.wants_status = true;
             order.is_unreconciled = true;
             order.next_ask_ns = now;
-            if order.is_unknown && !was_in_doubt {
-                visit(order);
-            }
+            order.is_untold = order.is_unknown && !was_in_doubt;
         }
+    }
+
+    /// The next order whose fate became unknown with the connection and that was not told yet.
+    pub fn next_doubtful(&mut self) -> Option<(ClientOrderId, InstrumentId)> {
+        let order = self.slots.iter_mut().flatten().find(|order| order.is_untold)?;
+        order.is_untold = false;
+        Some((order.client_order_id, order.instrument))
     }
 
     /// Whether the venue has said of every order where it stands since the connection was made, and every fill that is
@@ -552,9 +561,8 @@ mod tests {
         assert_eq!(due(&mut wire, at(1)), Some(Ask::Trades));
         wire.was_asked(id(1), Ask::Trades, at(1));
         assert_eq!(wire.report(&report(1, ReportKind::Canceled, 0, 5)), Some((Quantity(0), Quantity(5))));
-        wire.add_fill(id(1), Quantity(3));
-        wire.add_fill(id(1), Quantity(5));
-        assert_eq!(wire.trades_answered(id(1)), None);
+        assert_eq!(wire.find_by_venue_id(7), Some(id(1)));
+        assert_eq!(wire.trades_answered(id(1), Quantity(5)), None);
         assert!(wire.is_empty());
     }
 
@@ -575,9 +583,9 @@ mod tests {
         assert_eq!(wire.want_cancel(id(1), true), CancelPlan::Send);
         wire.was_asked(id(1), Ask::Cancel, at(5));
         assert_eq!(wire.want_cancel(id(1), true), CancelPlan::Nothing);
-        let mut unknown = Vec::new();
-        wire.disconnected(at(10), |order| unknown.push(order.client_order_id));
-        assert_eq!(unknown, [id(2)]);
+        wire.disconnected(at(10));
+        assert_eq!(wire.next_doubtful().map(|(id, _)| id), Some(id(2)));
+        assert_eq!(wire.next_doubtful(), None);
         assert!(!wire.is_reconciled());
         // The cancel of the known order goes out again; the other one's state is asked first.
         let (first, ask) = wire.next_due(at(11), |_| {}).expect("due");

@@ -408,6 +408,10 @@ pub struct PositionReport {
     pub position: PositionState,
     /// Profit or loss of the open quantity at the conservative side of the market, in the quote asset.
     pub unrealized: Money,
+    /// The best bid that it was valued at; zero until there is a mark.
+    pub bid: Price,
+    /// The best ask that it was valued at; zero until there is a mark.
+    pub ask: Price,
     /// Orders of this strategy in this instrument that are not proven terminal.
     pub open_orders: u32,
     /// In what.

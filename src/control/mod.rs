@@ -1,0 +1,5 @@
+//! The cold plane.
+
+pub mod status;
+pub mod summary;
+pub mod view;

@@ -1,0 +1,159 @@
+//! What displays show: the newest of everything that the hot plane tells.
+
+use crate::types::{DenialReason, Instruments, Notice, NoticeCode, PositionReport, SentOrder};
+use hdrhistogram::Histogram;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Lines of notices kept for displays.
+const LINES_MAX: usize = 64;
+
+/// The newest state, fed by the cold plane's loop.
+pub struct Status {
+    /// Positions by (strategy, instrument) id.
+    pub positions: BTreeMap<(u16, u32), PositionReport>,
+    /// Denials by reason.
+    pub denied: BTreeMap<&'static str, u64>,
+    /// From frame to order bytes.
+    pub tick_to_trade: Histogram<u64>,
+    /// The newest notices in words, oldest first, each with how often it came in a row.
+    pub lines: VecDeque<(String, u64)>,
+    instruments: Instruments,
+    strategies: Vec<String>,
+}
+
+impl Status {
+    /// Nothing known yet. `strategies` are names by id.
+    ///
+    /// # Panics
+    /// Never: the histogram's bounds are constants that it accepts.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "constant bounds")]
+    pub fn new(instruments: Instruments, strategies: Vec<String>) -> Self {
+        Self {
+            positions: BTreeMap::new(),
+            denied: BTreeMap::new(),
+            tick_to_trade: Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that the histogram takes"),
+            lines: VecDeque::with_capacity(LINES_MAX),
+            instruments,
+            strategies,
+        }
+    }
+
+    /// Takes a position.
+    pub fn position(&mut self, report: &PositionReport) {
+        self.positions.insert((report.strategy.0, report.instrument.0), *report);
+    }
+
+    /// Takes the instants of a sent order.
+    pub fn sent(&mut self, sent: &SentOrder) {
+        // An order that no frame led to (a timer's) has no tick to be measured from.
+        if sent.received_ns.is_known() {
+            self.tick_to_trade.saturating_record(sent.encoded_ns.since(sent.received_ns));
+        }
+    }
+
+    /// Takes a notice and answers it in words.
+    pub fn notice(&mut self, notice: &Notice) -> String {
+        if notice.code == NoticeCode::Denied {
+            *self.denied.entry(notice.reason.name()).or_default() += 1;
+        }
+        let line = self.in_words(notice);
+        match self.lines.back_mut() {
+            Some((last, count)) if *last == line => *count += 1,
+            _ => {
+                if self.lines.len() == LINES_MAX {
+                    self.lines.pop_front();
+                }
+                self.lines.push_back((line.clone(), 1));
+            }
+        }
+        line
+    }
+
+    /// The strategy's configured name.
+    #[must_use]
+    pub fn strategy_name(&self, id: u16) -> &str {
+        self.strategies.get(usize::from(id)).map_or("?", String::as_str)
+    }
+
+    /// The instruments of this run.
+    #[must_use]
+    pub const fn instruments(&self) -> &Instruments {
+        &self.instruments
+    }
+
+    fn in_words(&self, notice: &Notice) -> String {
+        let Notice { limit, observed, excerpt, .. } = notice;
+        let what = match notice.code {
+            NoticeCode::BadMarketFrame => format!("a market frame cannot be read: {excerpt}"),
+            NoticeCode::BadOrderFrame => format!("an order frame cannot be read, reconciling: {excerpt}"),
+            NoticeCode::UnknownSymbol => format!("a frame of a symbol nobody asked for: {excerpt}"),
+            NoticeCode::CrossedBook => format!("crossed: bid {limit}, ask {observed}"),
+            NoticeCode::DepthGap => format!("depth gap: {limit} expected, {observed} found"),
+            NoticeCode::DepthSynced => format!("book in sync at {observed}"),
+            NoticeCode::DepthLost => "book lost, waiting for a snapshot".to_owned(),
+            NoticeCode::SnapshotTooOld => "snapshot older than the stream, fetching another".to_owned(),
+            NoticeCode::Connected => "connected".to_owned(),
+            NoticeCode::Disconnected => format!("disconnected: {excerpt}"),
+            NoticeCode::Silent => format!("silent for {observed} ns, {limit} allowed"),
+            NoticeCode::Denied => format!("denied {}: limit {limit}, observed {observed}", notice.reason),
+            NoticeCode::Rejected => format!("rejected by the venue, code {observed}: {excerpt}"),
+            NoticeCode::CancelRejected => format!("cancel refused by the venue, code {observed}"),
+            NoticeCode::OrderUnknown => "fate unknown, asking the venue".to_owned(),
+            NoticeCode::LateFill => "a fill after the order's end was booked".to_owned(),
+            NoticeCode::DuplicateFill => "a fill came twice and was booked once".to_owned(),
+            NoticeCode::MissingFill => format!("{observed} filled at the venue, {limit} booked: asking for its trades"),
+            NoticeCode::ExternalOrder => format!("an order that is not ours: {excerpt}"),
+            NoticeCode::StrategyError => format!("handler error {observed}, {limit} in a row"),
+            NoticeCode::StrategyPaused => "paused after three errors in a row".to_owned(),
+            NoticeCode::StrategyPanicked => "panicked: stopped, its orders are canceled".to_owned(),
+            NoticeCode::StrategyStopped => "stopped".to_owned(),
+            NoticeCode::StrategySlow => format!("a handler took {observed} ns, {limit} allowed"),
+            NoticeCode::Killed => "KILLED: no new orders, all orders are canceled".to_owned(),
+            NoticeCode::TradingStateChanged => format!("trading state is now {observed}"),
+            NoticeCode::PositionOverLimit => format!("position {observed} is over its limit {limit}: reduce-only"),
+            NoticeCode::SessionReady => "order session ready".to_owned(),
+            NoticeCode::Misconfigured => format!("code {observed}: {excerpt}"),
+            NoticeCode::StrategyLog => excerpt.to_string(),
+            NoticeCode::StrategySignal => format!("signal, confidence {observed} %: {excerpt}"),
+        };
+        let mut line = String::new();
+        if let Some(name) = self.strategies.get(notice.strategy.index()) {
+            line.push_str(name);
+            line.push(' ');
+        }
+        if let Some(instrument) = self.instruments.get(notice.instrument) {
+            line.push_str(instrument.symbol.as_str());
+            line.push(' ');
+        }
+        line + &what
+    }
+
+    /// How many orders were denied.
+    #[must_use]
+    pub fn denied_count(&self) -> u64 {
+        self.denied.values().sum()
+    }
+
+    /// How often this reason denied.
+    #[must_use]
+    pub fn denied_for(&self, reason: DenialReason) -> u64 {
+        self.denied.get(reason.name()).copied().unwrap_or(0)
+    }
+}
+
+/// Whether a person should be told at once.
+#[must_use]
+pub const fn is_warning(code: NoticeCode) -> bool {
+    !matches!(
+        code,
+        NoticeCode::DepthSynced
+            | NoticeCode::Connected
+            | NoticeCode::SessionReady
+            | NoticeCode::StrategyStopped
+            | NoticeCode::StrategyLog
+            | NoticeCode::StrategySignal
+            | NoticeCode::Denied
+            | NoticeCode::TradingStateChanged
+    )
+}

@@ -1,0 +1,141 @@
+//! What a run amounted to: the object that `--json` prints, and the same in words.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One run, from its first market event to its last order's end.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Quotes, trades and depth updates that the feeds decoded.
+    pub market_events: u64,
+    /// Orders written to a venue.
+    pub orders_sent: u64,
+    /// Orders that filled, whole or in part.
+    pub orders_filled: u64,
+    /// The same for each strategy.
+    pub strategies: Vec<StrategySummary>,
+    /// Denied orders by reason.
+    pub denied: BTreeMap<&'static str, u64>,
+    /// Net positions by instrument, over all strategies.
+    pub positions: Vec<PositionSummary>,
+    /// Profit and loss in the quote asset.
+    pub pnl: ProfitAndLoss,
+    /// From the arrival of a frame's bytes to its order's bytes ready for the socket.
+    pub tick_to_trade_ns: Latency,
+    /// What was left out, conflated or not shown, by counter; zero counts are left out here too.
+    pub dropped: BTreeMap<String, u64>,
+    /// Each venue, and whether its own books agree with ours.
+    pub venues: Vec<VenueSummary>,
+    /// Whether all of them do.
+    pub venue_agrees: bool,
+}
+
+/// One strategy.
+#[derive(Clone, Debug, Serialize)]
+pub struct StrategySummary {
+    /// Its configured name.
+    pub name: String,
+    /// Its orders written to a venue.
+    pub orders_sent: u64,
+    /// Those of them that filled, whole or in part.
+    pub orders_filled: u64,
+}
+
+/// One instrument's position. Decimals as text, exact.
+#[derive(Clone, Debug, Serialize)]
+pub struct PositionSummary {
+    /// `venue:SYMBOL`.
+    pub instrument: String,
+    /// Net quantity, negative for short.
+    pub quantity: String,
+    /// Average price of the open quantity; 0 when flat.
+    pub average_price: String,
+}
+
+/// Decimals as text, exact.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ProfitAndLoss {
+    /// Of closed quantity, before fees.
+    pub realized: String,
+    /// Of open quantity, at the conservative side of the last market.
+    pub unrealized: String,
+    /// Paid, valued in the quote asset at each fill's price.
+    pub fees: String,
+}
+
+/// A latency distribution in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the percentiles name themselves")]
+pub struct Latency {
+    pub count: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub p99_9: u64,
+    pub max: u64,
+}
+
+/// One venue.
+#[derive(Clone, Debug, Serialize)]
+pub struct VenueSummary {
+    /// Its configured name.
+    pub name: String,
+    /// Whether orders, positions and balances are the same in its books and in ours.
+    pub agrees: bool,
+    /// Where they are not, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
+}
+
+impl Latency {
+    /// The percentiles of a histogram.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        Self {
+            count: histogram.len(),
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p99_9: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "market events   {}", self.market_events)?;
+        writeln!(f, "orders          {} sent, {} filled", self.orders_sent, self.orders_filled)?;
+        for strategy in &self.strategies {
+            writeln!(f, "  {:<14}{} sent, {} filled", strategy.name, strategy.orders_sent, strategy.orders_filled)?;
+        }
+        let list = |map: &mut dyn Iterator<Item = (String, u64)>| {
+            let items: Vec<String> = map.map(|(name, count)| format!("{name} {count}")).collect();
+            if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+        };
+        writeln!(
+            f,
+            "denied          {}",
+            list(&mut self.denied.iter().map(|(name, count)| ((*name).to_owned(), *count)))
+        )?;
+        for position in &self.positions {
+            let PositionSummary { instrument, quantity, average_price } = position;
+            writeln!(f, "position        {instrument}: {quantity} at {average_price}")?;
+        }
+        let ProfitAndLoss { realized, unrealized, fees } = &self.pnl;
+        writeln!(f, "profit and loss {realized} realized, {unrealized} unrealized, {fees} fees")?;
+        let Latency { count, p50, p90, p99, p99_9, max } = self.tick_to_trade_ns;
+        writeln!(f, "tick to trade   p50 {p50} ns, p90 {p90}, p99 {p99}, p99.9 {p99_9}, max {max} ({count} orders)")?;
+        writeln!(f, "dropped         {}", list(&mut self.dropped.iter().map(|(name, count)| (name.clone(), *count))))?;
+        for venue in &self.venues {
+            let verdict = if venue.agrees { "agrees with our books" } else { "DISAGREES with our books" };
+            writeln!(f, "venue           {} {verdict}", venue.name)?;
+            for difference in &venue.differences {
+                writeln!(f, "                {difference}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! The live terminal view.
+
+use super::status::Status;
+use super::summary::Latency;
+use crate::types::{Money, format_fixed};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
+
+/// Counts that the hot plane's counters give, with a line above the tables.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// What runs, and since when.
+    pub title: String,
+    /// Market events decoded.
+    pub market_events: u64,
+    /// Orders written.
+    pub orders_sent: u64,
+    /// Fills booked.
+    pub fills: u64,
+    /// Cancels written.
+    pub cancels_sent: u64,
+    /// Orders refused by the venue.
+    pub rejects: u64,
+    /// Orders that are not proven ended.
+    pub open_orders: u64,
+    /// Market events conflated or left out.
+    pub conflated: u64,
+}
+
+/// Draws the whole view.
+pub fn draw(frame: &mut Frame<'_>, status: &Status, totals: &Totals) {
+    let rows = u16::try_from(status.positions.len()).unwrap_or(u16::MAX).saturating_add(3);
+    let areas = Layout::vertical([
+        Constraint::Length(4),
+        Constraint::Length(rows.clamp(4, 14)),
+        Constraint::Length(5),
+        Constraint::Min(3),
+    ]);
+    let [head, positions, latency, notices] = areas.areas(frame.area());
+    frame.render_widget(totals_widget(status, totals), head);
+    frame.render_widget(positions_widget(status), positions);
+    frame.render_widget(latency_widget(status), latency);
+    let height = usize::from(notices.height.saturating_sub(2));
+    frame.render_widget(notices_widget(status, height), notices);
+}
+
+fn totals_widget(status: &Status, totals: &Totals) -> Paragraph<'static> {
+    let Totals { market_events, orders_sent, fills, cancels_sent, rejects, open_orders, conflated, .. } = totals;
+    let denied = status.denied_count();
+    Paragraph::new(vec![
+        Line::from(format!("market events {market_events}   conflated {conflated}   open orders {open_orders}")),
+        Line::from(format!(
+            "orders {orders_sent}   fills {fills}   cancels {cancels_sent}   denied {denied}   rejected {rejects}"
+        )),
+    ])
+    .block(Block::bordered().title(format!(" {} ", totals.title)).title_bottom(" Ctrl-C stops "))
+}
+
+fn positions_widget(status: &Status) -> Table<'static> {
+    let rows = status.positions.values().map(|report| {
+        let instrument = status.instruments().get(report.instrument);
+        let (symbol, price_precision, quantity_precision) = instrument
+            .map_or(("?", 0, 0), |found| (found.symbol.as_str(), found.price_precision, found.quantity_precision));
+        let price = |value: i64| format_fixed(value, price_precision).to_string();
+        let position = report.position;
+        let total = position.realized.saturating_add(report.unrealized).saturating_sub(position.fees);
+        let style = if total < Money::ZERO { Color::Red } else { Color::Green };
+        Row::new([
+            Cell::from(status.strategy_name(report.strategy.0).to_owned()),
+            Cell::from(symbol.to_owned()),
+            Cell::from(price(report.bid.0)),
+            Cell::from(price(report.ask.0)),
+            Cell::from(format_fixed(position.quantity.0, quantity_precision).to_string()),
+            Cell::from(price(position.average_price.0)),
+            Cell::from(format!("{:.2}", position.realized.to_f64())),
+            Cell::from(format!("{:.2}", report.unrealized.to_f64())),
+            Cell::from(format!("{:.2}", position.fees.to_f64())),
+            Cell::from(format!("{:.2}", total.to_f64())).style(Style::new().fg(style)),
+            Cell::from(report.open_orders.to_string()),
+        ])
+    });
+    let widths = [16, 10, 11, 11, 10, 11, 10, 10, 8, 10, 6].map(Constraint::Length);
+    let head = [
+        "strategy",
+        "instrument",
+        "bid",
+        "ask",
+        "position",
+        "average",
+        "realized",
+        "unrealized",
+        "fees",
+        "net",
+        "orders",
+    ];
+    Table::new(rows.collect::<Vec<_>>(), widths)
+        .header(Row::new(head).style(Style::new().add_modifier(Modifier::BOLD)))
+        .block(Block::bordered().title(" positions "))
+}
+
+fn latency_widget(status: &Status) -> Paragraph<'static> {
+    let Latency { count, p50, p90, p99, p99_9, max } = Latency::of(&status.tick_to_trade);
+    let denied: Vec<String> = status.denied.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    Paragraph::new(vec![
+        Line::from(format!("ns over {count} orders: p50 {p50}   p90 {p90}   p99 {p99}   p99.9 {p99_9}   max {max}")),
+        Line::from(""),
+        Line::from(format!("denied: {}", if denied.is_empty() { "none".to_owned() } else { denied.join(", ") })),
+    ])
+    .block(Block::bordered().title(" tick to trade "))
+}
+
+fn notices_widget(status: &Status, height: usize) -> Paragraph<'static> {
+    let newest = status.lines.iter().rev().take(height).rev();
+    let lines: Vec<Line<'static>> = newest
+        .map(|(line, count)| Line::from(if *count > 1 { format!("{line} (×{count})") } else { line.clone() }))
+        .collect();
+    Paragraph::new(lines).block(Block::bordered().title(" notices "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{
+        Instrument, InstrumentId, InstrumentStatus, Instruments, Notice, NoticeCode, PositionReport, PositionState,
+        Price, Quantity, StrategyId, Symbol, Timestamp, VenueId,
+    };
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    #[test]
+    fn the_view_shows_positions_prices_and_notices() {
+        let mut instruments = Instruments::new();
+        let base = instruments.intern_asset(Symbol::new("BTC").expect("a symbol")).expect("room");
+        let quote = instruments.intern_asset(Symbol::new("USDT").expect("a symbol")).expect("room");
+        let id = instruments
+            .add(Instrument {
+                id: InstrumentId::NONE,
+                venue: VenueId(0),
+                symbol: Symbol::new("BTCUSDT").expect("a symbol"),
+                base,
+                quote,
+                price_precision: 2,
+                quantity_precision: 5,
+                tick: Price(1),
+                lot: Quantity(1),
+                quantity_min: Quantity(1),
+                quantity_max: Quantity::ZERO,
+                market_quantity_max: Quantity::ZERO,
+                price_min: Price::ZERO,
+                price_max: Price::ZERO,
+                notional_min: Money::ZERO,
+                notional_max: Money::ZERO,
+                status: InstrumentStatus::Trading,
+            })
+            .expect("an instrument");
+        let mut status = Status::new(instruments, vec!["maker".to_owned()]);
+        status.position(&PositionReport {
+            position: PositionState {
+                quantity: Quantity(-250),
+                average_price: Price(6_183_763),
+                ..PositionState::default()
+            },
+            instrument: id,
+            strategy: StrategyId(0),
+            bid: Price(6_183_764),
+            ask: Price(6_183_765),
+            ..PositionReport::default()
+        });
+        let notice = Notice::new(NoticeCode::DepthGap, Timestamp::UNKNOWN).instrument(id).values(5, 7);
+        for _ in 0..3 {
+            status.notice(&notice);
+        }
+        let mut terminal = Terminal::new(TestBackend::new(140, 24)).expect("a terminal");
+        terminal
+            .draw(|frame| draw(frame, &status, &Totals { title: "demo".to_owned(), ..Totals::default() }))
+            .expect("drawn");
+        let shown = terminal.backend().to_string();
+        for text in ["maker", "BTCUSDT", "-0.00250", "61837.63", "depth gap: 5 expected, 7 found (×3)", "demo"] {
+            assert!(shown.contains(text), "{text} in\n{shown}");
+        }
+    }
+}
