@@ -25,3 +25,4 @@ extern crate self as gannet;
 pub mod metrics;
 pub mod pipeline;
 pub mod types;
+pub mod venue;
