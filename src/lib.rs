@@ -28,3 +28,4 @@ pub mod gateway;
 pub mod metrics;
 pub mod pipeline;
 pub mod types;
+pub mod venue;

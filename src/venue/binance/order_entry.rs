@@ -1,0 +1,476 @@
+//! Order entry: requests of the WebSocket API, encoded into one buffer without allocation.
+//!
+//! Parameters are written in alphabetical order, as the signature asks for; a session that is logged on leaves key and
+//! signature out, which is why no order waits for a signature there. A request's id says what it asks about (a letter
+//! and 16 hexadecimal digits), so that its answer needs no table.
+
+use super::sign::{Credentials, hex_digit};
+use crate::types::{ClientOrderId, Instrument, Order, OrderType, Price, Quantity, Side, TimeInForce};
+use std::sync::Arc;
+
+/// The longest request.
+pub const REQUEST_BYTES_MAX: usize = 1536;
+
+/// What a request asks; its letter begins the request's id, a subject in 16 hexadecimal digits follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RequestKind {
+    /// A new order; the subject is its client order id.
+    Place = b'p',
+    /// A cancel; the subject is the order's client order id.
+    Cancel = b'c',
+    /// How an order stands; the subject is its client order id.
+    Status = b'q',
+    /// A cancel of everything in an instrument; the subject is the instrument.
+    CancelAll = b'x',
+    /// All open orders.
+    OpenOrders = b'o',
+    /// The fills of an order; the subject is the venue's number of it.
+    MyTrades = b't',
+    /// The log on of the session.
+    Logon = b'l',
+    /// The subscription to execution reports.
+    Subscribe = b's',
+    /// The balances.
+    Account = b'a',
+    /// Not one of ours: the venue could not read the id, or somebody else uses the session.
+    Foreign = b'?',
+}
+
+impl RequestKind {
+    /// Reads a request's id: the kind, and the subject.
+    #[must_use]
+    pub fn parse(id: &[u8]) -> (Self, u64) {
+        let Some((&letter, digits)) = id.split_first() else { return (Self::Foreign, 0) };
+        let kind = match letter {
+            b'p' => Self::Place,
+            b'c' => Self::Cancel,
+            b'q' => Self::Status,
+            b'x' => Self::CancelAll,
+            b'o' => Self::OpenOrders,
+            b't' => Self::MyTrades,
+            b'l' => Self::Logon,
+            b's' => Self::Subscribe,
+            b'a' => Self::Account,
+            _ => return (Self::Foreign, 0),
+        };
+        if digits.len() != 16 {
+            return (Self::Foreign, 0);
+        }
+        let mut subject = 0u64;
+        for &digit in digits {
+            let nibble = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return (Self::Foreign, 0),
+            };
+            subject = (subject << 4) | u64::from(nibble);
+        }
+        (kind, subject)
+    }
+}
+
+/// How the session proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// Logged on once with Ed25519: requests carry no signature.
+    LoggedOn,
+    /// Every request carries the API key and a signature.
+    SignedEach,
+}
+
+/// Why a request cannot be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodeError {
+    /// The order contradicts itself: no quantity, a limit without a price, or post-only at market or with a time in
+    /// force that never rests.
+    BadOrder,
+    /// These keys cannot log on: the venue takes Ed25519 for that only.
+    CannotLogOn,
+    /// Longer than [`REQUEST_BYTES_MAX`].
+    TooLong,
+}
+
+impl std::fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::BadOrder => "the order contradicts itself",
+            Self::CannotLogOn => "only Ed25519 keys can log on",
+            Self::TooLong => "the request is too long",
+        })
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// Encodes requests. What is answered lies in the encoder until the next call.
+pub struct OrderEncoder {
+    credentials: Arc<Credentials>,
+    kind: SessionKind,
+    json: Text,
+    /// `name=value&…`, for the signature.
+    payload: Text,
+}
+
+impl OrderEncoder {
+    /// An encoder for a session of this kind.
+    #[must_use]
+    pub fn new(credentials: Arc<Credentials>, kind: SessionKind) -> Self {
+        Self { credentials, kind, json: Text::new(), payload: Text::new() }
+    }
+
+    /// How the session proves who it is.
+    #[must_use]
+    pub const fn kind(&self) -> SessionKind {
+        self.kind
+    }
+
+    /// A new order (`order.place`, answered by an ACK). Whether it may only reduce a position is risk's matter: spot
+    /// knows no such orders.
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn place(&mut self, order: &Order, instrument: &Instrument, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        let is_limit = order.order_type == OrderType::Limit;
+        let rests = is_limit && order.time_in_force == TimeInForce::GoodTillCanceled;
+        if order.quantity.0 <= 0 || (is_limit && order.price.0 <= 0) || (order.is_post_only && !rests) {
+            return Err(EncodeError::BadOrder);
+        }
+        let id = hexadecimal(order.client_order_id.0);
+        self.begin(RequestKind::Place, &id, b"order.place");
+        self.text(b"newClientOrderId", &order.client_order_id.text());
+        self.text(b"newOrderRespType", b"ACK");
+        if is_limit {
+            let Price(price) = order.price;
+            self.decimal(b"price", price, instrument.price_precision);
+        }
+        let Quantity(quantity) = order.quantity;
+        self.decimal(b"quantity", quantity, instrument.quantity_precision);
+        match order.side {
+            Side::Buy => self.text(b"side", b"BUY"),
+            Side::Sell => self.text(b"side", b"SELL"),
+        }
+        self.text(b"symbol", instrument.symbol.as_bytes());
+        if is_limit && !order.is_post_only {
+            match order.time_in_force {
+                TimeInForce::GoodTillCanceled => self.text(b"timeInForce", b"GTC"),
+                TimeInForce::ImmediateOrCancel => self.text(b"timeInForce", b"IOC"),
+                TimeInForce::FillOrKill => self.text(b"timeInForce", b"FOK"),
+            }
+        }
+        self.number(b"timestamp", timestamp_ms);
+        match (order.order_type, order.is_post_only) {
+            (OrderType::Limit, false) => self.text(b"type", b"LIMIT"),
+            (OrderType::Limit, true) => self.text(b"type", b"LIMIT_MAKER"),
+            (OrderType::Market, _) => self.text(b"type", b"MARKET"),
+        }
+        self.end()
+    }
+
+    /// A cancel (`order.cancel`).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn cancel(
+        &mut self,
+        client_order_id: ClientOrderId,
+        instrument: &Instrument,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::Cancel, &hexadecimal(client_order_id.0), b"order.cancel");
+        self.text(b"origClientOrderId", &client_order_id.text());
+        self.text(b"symbol", instrument.symbol.as_bytes());
+        self.number(b"timestamp", timestamp_ms);
+        self.end()
+    }
+
+    /// A question how an order stands (`order.status`).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn status(
+        &mut self,
+        client_order_id: ClientOrderId,
+        instrument: &Instrument,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::Status, &hexadecimal(client_order_id.0), b"order.status");
+        self.text(b"origClientOrderId", &client_order_id.text());
+        self.text(b"symbol", instrument.symbol.as_bytes());
+        self.number(b"timestamp", timestamp_ms);
+        self.end()
+    }
+
+    /// A cancel of everything in an instrument (`openOrders.cancelAll`).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn cancel_all(&mut self, instrument: &Instrument, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::CancelAll, &hexadecimal(u64::from(instrument.id.0)), b"openOrders.cancelAll");
+        self.text(b"symbol", instrument.symbol.as_bytes());
+        self.number(b"timestamp", timestamp_ms);
+        self.end()
+    }
+
+    /// A question for all open orders (`openOrders.status`).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn open_orders(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::OpenOrders, &hexadecimal(0), b"openOrders.status");
+        self.number(b"timestamp", timestamp_ms);
+        self.end()
+    }
+
+    /// A question for the fills of an order (`myTrades`).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn my_trades(
+        &mut self,
+        instrument: &Instrument,
+        venue_order_id: u64,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::MyTrades, &hexadecimal(venue_order_id), b"myTrades");
+        self.number(b"orderId", venue_order_id);
+        self.text(b"symbol", instrument.symbol.as_bytes());
+        self.number(b"timestamp", timestamp_ms);
+        self.end()
+    }
+
+    /// The balances (`account.status`), of assets that there are any of.
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn account_status(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::Account, &hexadecimal(0), b"account.status");
+        self.plain(b"omitZeroBalances", b"true");
+        self.number(b"timestamp", timestamp_ms);
+        self.end()
+    }
+
+    /// The log on of the session (`session.logon`).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn logon(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        if !self.credentials.can_log_on() {
+            return Err(EncodeError::CannotLogOn);
+        }
+        self.begin_signed(RequestKind::Logon, &hexadecimal(0), b"session.logon");
+        self.number(b"timestamp", timestamp_ms);
+        self.end_signed()
+    }
+
+    /// The subscription to execution reports (`userDataStream.subscribe`, or with a signature of its own where the
+    /// session is not logged on).
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn subscribe(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        match self.kind {
+            SessionKind::LoggedOn => {
+                self.begin(RequestKind::Subscribe, &hexadecimal(0), b"userDataStream.subscribe");
+                self.end()
+            }
+            SessionKind::SignedEach => {
+                self.begin(RequestKind::Subscribe, &hexadecimal(0), b"userDataStream.subscribe.signature");
+                self.number(b"timestamp", timestamp_ms);
+                self.end()
+            }
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, kind: RequestKind, subject: &[u8; 16], method: &[u8]) {
+        match self.kind {
+            SessionKind::LoggedOn => self.begin_unsigned(kind, subject, method),
+            SessionKind::SignedEach => self.begin_signed(kind, subject, method),
+        }
+    }
+
+    #[inline]
+    fn begin_unsigned(&mut self, kind: RequestKind, subject: &[u8; 16], method: &[u8]) {
+        self.json.clear();
+        self.payload.clear();
+        self.json.put(b"{\"id\":\"");
+        self.json.put(&[kind as u8]);
+        self.json.put(subject);
+        self.json.put(b"\",\"method\":\"");
+        self.json.put(method);
+        self.json.put(b"\",\"params\":{");
+    }
+
+    fn begin_signed(&mut self, kind: RequestKind, subject: &[u8; 16], method: &[u8]) {
+        self.begin_unsigned(kind, subject, method);
+        // The first of all names in the alphabet.
+        self.json.put(b"\"apiKey\":\"");
+        self.json.put(self.credentials.api_key().as_bytes());
+        self.json.put(b"\",");
+        self.payload.put(b"apiKey=");
+        self.payload.put(self.credentials.api_key().as_bytes());
+    }
+
+    #[inline]
+    fn end(&mut self) -> Result<&[u8], EncodeError> {
+        match self.kind {
+            SessionKind::LoggedOn => self.end_unsigned(),
+            SessionKind::SignedEach => self.end_signed(),
+        }
+    }
+
+    #[inline]
+    fn end_unsigned(&mut self) -> Result<&[u8], EncodeError> {
+        // The comma behind the last parameter gives way to the brace.
+        self.json.drop_last(b',');
+        self.json.put(b"}}");
+        self.json.whole()
+    }
+
+    fn end_signed(&mut self) -> Result<&[u8], EncodeError> {
+        let signature = self.credentials.sign(self.payload.whole()?);
+        self.json.put(b"\"signature\":\"");
+        self.json.put(signature.as_bytes());
+        self.json.put(b"\"}}");
+        self.json.whole()
+    }
+
+    /// A parameter whose value is a string.
+    #[inline]
+    fn text<const N: usize>(&mut self, name: &[u8; N], value: &[u8]) {
+        self.json.put(b"\"");
+        self.json.put(name);
+        self.json.put(b"\":\"");
+        self.json.put(value);
+        self.json.put(b"\",");
+        self.sign_too(name, value);
+    }
+
+    /// A parameter whose value is a number or a truth.
+    #[inline]
+    fn plain<const N: usize>(&mut self, name: &[u8; N], value: &[u8]) {
+        self.json.put(b"\"");
+        self.json.put(name);
+        self.json.put(b"\":");
+        self.json.put(value);
+        self.json.put(b",");
+        self.sign_too(name, value);
+    }
+
+    #[inline]
+    fn number<const N: usize>(&mut self, name: &[u8; N], value: u64) {
+        let digits = Digits::new(value, 0);
+        self.plain(name, digits.as_bytes());
+    }
+
+    #[inline]
+    fn decimal<const N: usize>(&mut self, name: &[u8; N], value: i64, precision: u8) {
+        let digits = Digits::new(value.unsigned_abs(), usize::from(precision));
+        self.text(name, digits.as_bytes());
+    }
+
+    #[inline]
+    fn sign_too(&mut self, name: &[u8], value: &[u8]) {
+        if self.payload.length != 0 {
+            self.payload.put(b"&");
+            self.payload.put(name);
+            self.payload.put(b"=");
+            self.payload.put(value);
+        }
+    }
+}
+
+impl std::fmt::Debug for OrderEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OrderEncoder({:?})", self.kind)
+    }
+}
+
+/// Text in a buffer of fixed size, which remembers whether something did not fit.
+struct Text {
+    bytes: Box<[u8; REQUEST_BYTES_MAX]>,
+    length: usize,
+    is_cut: bool,
+}
+
+impl Text {
+    fn new() -> Self {
+        Self { bytes: Box::new([0; REQUEST_BYTES_MAX]), length: 0, is_cut: false }
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        (self.length, self.is_cut) = (0, false);
+    }
+
+    #[inline]
+    fn put(&mut self, text: &[u8]) {
+        match self.bytes.get_mut(self.length..).and_then(|space| space.get_mut(..text.len())) {
+            Some(space) => {
+                space.copy_from_slice(text);
+                self.length += text.len();
+            }
+            None => self.is_cut = true,
+        }
+    }
+
+    #[inline]
+    fn drop_last(&mut self, byte: u8) {
+        if self.bytes.get(..self.length).is_some_and(|text| text.last() == Some(&byte)) {
+            self.length -= 1;
+        }
+    }
+
+    #[inline]
+    fn whole(&self) -> Result<&[u8], EncodeError> {
+        if self.is_cut { Err(EncodeError::TooLong) } else { Ok(self.bytes.get(..self.length).unwrap_or_default()) }
+    }
+}
+
+/// A number's decimal digits with a point before the last `places` of them.
+struct Digits {
+    bytes: [u8; 24],
+    start: usize,
+}
+
+impl Digits {
+    #[inline]
+    fn new(value: u64, places: usize) -> Self {
+        let mut digits = Self { bytes: [b'0'; 24], start: 24 };
+        let places = places.min(18);
+        let (mut rest, mut written) = (value, 0);
+        while rest != 0 || written <= places {
+            if written == places && places != 0 {
+                digits.push_front(b'.');
+            }
+            digits.push_front(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+            rest /= 10;
+            written += 1;
+        }
+        digits
+    }
+
+    #[inline]
+    fn push_front(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(slot) = self.bytes.get_mut(self.start) {
+            *slot = byte;
+        }
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// Sixteen lower-case hexadecimal digits.
+#[inline]
+fn hexadecimal(value: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(value.to_be_bytes()) {
+        *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+    }
+    text
+}

@@ -1,0 +1,567 @@
+//! The order session's incoming side: answers to requests, and the user data stream's events.
+
+use super::document::{Document, Value, pick};
+use super::market::DecodeError;
+use super::order_entry::RequestKind;
+use crate::types::{
+    AssetId, ClientOrderId, Excerpt, ExecutionReport, Instrument, InstrumentId, Instruments, LiquiditySide, Money,
+    OrderStatus, ParseFixedError, Price, Quantity, ReportKind, Side, Timestamp, VenueId, fixed::pow10, parse_fixed,
+};
+use std::sync::Arc;
+
+/// The most orders or fills taken from one answer: what the venue itself answers at most. One more is an error, and the
+/// session asks in smaller parts.
+pub const ROWS_MAX: usize = 1_000;
+/// The most balances taken from one answer; of assets that no configured instrument uses none is taken.
+pub const BALANCES_MAX: usize = 1_000;
+
+/// What a frame of the order session says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UserFrame {
+    /// The answer to a request; its rows are in [`UserCodec::reports`] and [`UserCodec::balances`].
+    Response(Response),
+    /// An execution report. `received_ns` is left unknown: the gateway knows it.
+    Report(ExecutionReport),
+    /// An execution report of a type or status that we do not know: the order is to be asked about. What could be read
+    /// of it is here.
+    UnknownReport(ExecutionReport),
+    /// Balances changed; the new ones are in [`UserCodec::balances`].
+    Account(Account),
+    /// The stream of execution reports ended: subscribe again, and reconcile.
+    StreamTerminated,
+    /// The server will shut down: connect anew.
+    Shutdown,
+    /// Well-formed, and nothing that we decode.
+    Other,
+}
+
+/// Balances changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The venue's instant of it.
+    pub exchange_ns: Timestamp,
+    /// Whether the balances are absolute; else they are differences (a deposit or a withdrawal).
+    pub is_absolute: bool,
+}
+
+/// One asset of the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Of what.
+    pub asset: AssetId,
+    /// What is free; of a difference, the difference.
+    pub free: Money,
+    /// What open orders hold.
+    pub locked: Money,
+}
+
+/// What the venue refused with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VenueError {
+    /// Its code: -2010 is a new order refused.
+    pub code: i32,
+    /// Its words.
+    pub message: Excerpt,
+    /// For how long nothing may be sent: until this instant (429 and 418).
+    pub retry_after: Timestamp,
+}
+
+/// What a refusal proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Refused: proof that it was not done.
+    Refused,
+    /// Not known: it may have been done. Only a question about the order tells.
+    Unknown,
+}
+
+/// The answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// What was asked.
+    pub kind: RequestKind,
+    /// About what: see [`RequestKind`].
+    pub subject: u64,
+    /// As HTTP's: 200 is done.
+    pub status: u16,
+    /// Why not, where not.
+    pub error: Option<VenueError>,
+    /// The request weight used in the running minute; zero where the answer does not say.
+    pub used_weight: u32,
+    /// The orders counted in the running ten seconds; zero where the answer does not say.
+    pub used_orders: u32,
+}
+
+impl Response {
+    /// The order that it is about, where it is about one.
+    #[must_use]
+    pub const fn client_order_id(&self) -> ClientOrderId {
+        match self.kind {
+            RequestKind::Place | RequestKind::Cancel | RequestKind::Status => ClientOrderId(self.subject),
+            _ => ClientOrderId::NONE,
+        }
+    }
+
+    /// What it proves. Statuses from 500 on and the codes -1000, -1001, -1006 and -1007 prove nothing: the venue says
+    /// itself that the request may have been executed.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match (self.status, self.error.map(|error| error.code)) {
+            (500.., _) | (_, Some(-1000 | -1001 | -1006 | -1007)) | (409, _) => Outcome::Unknown,
+            (200..=299, None) => Outcome::Done,
+            (400..=499, _) | (_, Some(_)) => Outcome::Refused,
+            _ => Outcome::Unknown,
+        }
+    }
+}
+
+/// Decodes the frames of an order session. Correct rather than fast: `simd-json` into buffers that are kept.
+pub struct UserCodec {
+    document: Document,
+    names: Names,
+    reports: Vec<ExecutionReport>,
+    balances: Vec<Balance>,
+}
+
+/// What the venue's names are to us.
+struct Names {
+    instruments: Arc<Instruments>,
+    venue: VenueId,
+}
+
+impl UserCodec {
+    /// A codec for an account that trades these instruments of this venue.
+    #[must_use]
+    pub fn new(instruments: Arc<Instruments>, venue: VenueId) -> Self {
+        Self {
+            document: Document::new(),
+            names: Names { instruments, venue },
+            reports: Vec::with_capacity(ROWS_MAX),
+            balances: Vec::with_capacity(BALANCES_MAX),
+        }
+    }
+
+    /// The orders or fills of the answer decoded last.
+    ///
+    /// An order that was placed is [`ReportKind::Accepted`], one that was canceled [`ReportKind::Canceled`], one that
+    /// was asked about [`ReportKind::Status`], a fill [`ReportKind::Fill`] (with the venue's number of its order: the
+    /// venue does not repeat ours).
+    #[must_use]
+    pub fn reports(&self) -> &[ExecutionReport] {
+        &self.reports
+    }
+
+    /// The balances of the answer or event decoded last.
+    #[must_use]
+    pub fn balances(&self) -> &[Balance] {
+        &self.balances
+    }
+
+    /// Decodes one frame, which is overwritten.
+    ///
+    /// # Errors
+    /// As [`DecodeError`] states: the session must then reconcile, as what the frame said is lost.
+    pub fn decode_user(&mut self, frame: &mut [u8]) -> Result<UserFrame, DecodeError> {
+        let (names, reports, balances) = (&self.names, &mut self.reports, &mut self.balances);
+        reports.clear();
+        balances.clear();
+        self.document.parse(frame, |root| {
+            // An event comes bare, in the WebSocket API's wrapper, or in that of a combined stream.
+            let [event, data, stream, subscription] = pick(root, &["event", "data", "stream", "subscriptionId"])?;
+            let event = event.filter(|_| subscription.is_some()).or(data.filter(|_| stream.is_some())).unwrap_or(root);
+            let [kind] = pick(event, &["e"])?;
+            match kind.map(Value::text) {
+                Some(Some("executionReport")) => names.execution_report(event),
+                Some(Some("outboundAccountPosition")) => names.account_position(event, balances),
+                Some(Some("balanceUpdate")) => names.balance_update(event, balances),
+                Some(Some("eventStreamTerminated")) => Ok(UserFrame::StreamTerminated),
+                Some(Some("serverShutdown")) => Ok(UserFrame::Shutdown),
+                Some(Some(_)) => Ok(UserFrame::Other),
+                Some(None) => Err(DecodeError::Field("e")),
+                None => names.response(root, reports, balances).map(UserFrame::Response),
+            }
+        })
+    }
+
+    /// Decodes a REST answer that lists orders (`openOrders`, `allOrders`).
+    ///
+    /// # Errors
+    /// As [`DecodeError`] states.
+    pub fn decode_orders(&mut self, body: &mut [u8]) -> Result<&[ExecutionReport], DecodeError> {
+        self.decode_list(RequestKind::OpenOrders, body)
+    }
+
+    /// Decodes a REST answer that lists fills (`myTrades`).
+    ///
+    /// # Errors
+    /// As [`DecodeError`] states.
+    pub fn decode_trades(&mut self, body: &mut [u8]) -> Result<&[ExecutionReport], DecodeError> {
+        self.decode_list(RequestKind::MyTrades, body)
+    }
+
+    fn decode_list(&mut self, kind: RequestKind, body: &mut [u8]) -> Result<&[ExecutionReport], DecodeError> {
+        let (names, reports) = (&self.names, &mut self.reports);
+        reports.clear();
+        self.document.parse(body, |root| {
+            if root.is_array() { names.rows(kind, root, reports) } else { Err(DecodeError::Field("result")) }
+        })?;
+        Ok(&self.reports)
+    }
+}
+
+impl std::fmt::Debug for UserCodec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UserCodec({} instruments)", self.names.instruments.len())
+    }
+}
+
+impl Names {
+    fn instrument(&self, symbol: &str) -> Option<&Instrument> {
+        self.instruments.find(self.venue, symbol.as_bytes())
+    }
+
+    fn asset(&self, value: Option<Value<'_, '_>>) -> AssetId {
+        value
+            .and_then(Value::text)
+            .and_then(|name| self.instruments.asset_named(name.as_bytes()))
+            .unwrap_or(AssetId::NONE)
+    }
+
+    fn execution_report(&self, event: Value<'_, '_>) -> Result<UserFrame, DecodeError> {
+        let [symbol, client, original, side, kind, status, reason, order] =
+            pick(event, &["s", "c", "C", "S", "x", "X", "r", "i"])?;
+        let [last_quantity, total, last_price, fee, fee_asset, time, trade, is_maker] =
+            pick(event, &["l", "z", "L", "n", "N", "T", "t", "m"])?;
+        // A cancel has an id of its own in `c`, and that of the order it cancels in `C`.
+        let client = match original.and_then(Value::text) {
+            Some(original) if !original.is_empty() => original,
+            _ => required("c", client)?,
+        };
+        let mut report = ExecutionReport {
+            client_order_id: ClientOrderId::parse(client.as_bytes()).unwrap_or(ClientOrderId::NONE),
+            venue_order_id: unsigned("i", order)?,
+            exchange_ns: Timestamp::from_millis(unsigned("T", time)?),
+            instrument: InstrumentId::NONE,
+            fee_asset: AssetId::NONE,
+            side: side_of(required("S", side)?)?,
+            ..ExecutionReport::default()
+        };
+        let kind = required("x", kind)?;
+        let known_status = status_of(required("X", status)?);
+        report.status = known_status.unwrap_or(OrderStatus::Unknown);
+        if let Some(instrument) = self.instrument(required("s", symbol)?) {
+            report.instrument = instrument.id;
+            report.cumulative_quantity = quantity("z", total, instrument)?;
+            if kind == "TRADE" {
+                report.last_price = price("L", last_price, instrument)?;
+                report.last_quantity = quantity("l", last_quantity, instrument)?;
+            }
+        }
+        let known_kind = match kind {
+            "NEW" => Some(ReportKind::Accepted),
+            "CANCELED" => Some(ReportKind::Canceled),
+            "REJECTED" => {
+                report.code = reject_code(reason);
+                Some(ReportKind::Rejected)
+            }
+            "TRADE" => {
+                report.execution_id = unsigned("t", trade)?;
+                report.fee = fixed("n", fee, ExecutionReport::FEE_PRECISION)?;
+                report.fee_asset = self.asset(fee_asset);
+                let is_maker = is_maker.and_then(Value::boolean).ok_or(DecodeError::Field("m"))?;
+                report.liquidity = if is_maker { LiquiditySide::Maker } else { LiquiditySide::Taker };
+                Some(ReportKind::Fill)
+            }
+            "EXPIRED" => Some(ReportKind::Expired),
+            // Self-trade prevention took some or all of it: only the status tells which.
+            "TRADE_PREVENTION" if known_status.is_some_and(OrderStatus::is_terminal) => Some(ReportKind::Expired),
+            "TRADE_PREVENTION" => Some(ReportKind::Status),
+            _ => None,
+        };
+        report.kind = known_kind.unwrap_or(ReportKind::Status);
+        let is_known = known_kind.is_some() && known_status.is_some();
+        Ok(if is_known { UserFrame::Report(report) } else { UserFrame::UnknownReport(report) })
+    }
+
+    fn account_position(&self, event: Value<'_, '_>, balances: &mut Vec<Balance>) -> Result<UserFrame, DecodeError> {
+        let [time, list] = pick(event, &["E", "B"])?;
+        self.balance_list(list, "a", "f", "l", balances)?;
+        let exchange_ns = Timestamp::from_millis(unsigned("E", time)?);
+        Ok(UserFrame::Account(Account { exchange_ns, is_absolute: true }))
+    }
+
+    fn balance_update(&self, event: Value<'_, '_>, balances: &mut Vec<Balance>) -> Result<UserFrame, DecodeError> {
+        let [time, asset, difference] = pick(event, &["E", "a", "d"])?;
+        let asset = self.asset(asset);
+        if asset != AssetId::NONE {
+            balances.push(Balance { asset, free: money("d", difference)?, locked: Money::ZERO });
+        }
+        let exchange_ns = Timestamp::from_millis(unsigned("E", time)?);
+        Ok(UserFrame::Account(Account { exchange_ns, is_absolute: false }))
+    }
+
+    fn balance_list(
+        &self,
+        list: Option<Value<'_, '_>>,
+        asset: &'static str,
+        free: &'static str,
+        locked: &'static str,
+        balances: &mut Vec<Balance>,
+    ) -> Result<(), DecodeError> {
+        let list = list.filter(|list| list.is_array()).ok_or(DecodeError::Field("balances"))?;
+        for row in list.elements() {
+            let asset = self.asset(row.field(asset));
+            if asset == AssetId::NONE {
+                continue;
+            }
+            if balances.len() >= BALANCES_MAX {
+                return Err(DecodeError::TooManyRows);
+            }
+            balances.push(Balance {
+                asset,
+                free: money(free, row.field(free))?,
+                locked: money(locked, row.field(locked))?,
+            });
+        }
+        Ok(())
+    }
+
+    fn response(
+        &self,
+        root: Value<'_, '_>,
+        reports: &mut Vec<ExecutionReport>,
+        balances: &mut Vec<Balance>,
+    ) -> Result<Response, DecodeError> {
+        let [id, status, result, error, limits] = pick(root, &["id", "status", "result", "error", "rateLimits"])?;
+        let (Some(_), Some(status)) = (id, status) else { return Err(DecodeError::Field("id")) };
+        let (kind, subject) = RequestKind::parse(id.and_then(Value::text).unwrap_or_default().as_bytes());
+        let status = unsigned("status", Some(status))?;
+        let (used_weight, used_orders) = limits.map_or((0, 0), usage);
+        let response = Response {
+            kind,
+            subject,
+            status: u16::try_from(status).map_err(|_| DecodeError::Field("status"))?,
+            error: error.map(venue_error).transpose()?,
+            used_weight,
+            used_orders,
+        };
+        if response.status == 200 && response.error.is_none() {
+            let result = result.ok_or(DecodeError::Field("result"))?;
+            match kind {
+                RequestKind::Place | RequestKind::Cancel | RequestKind::Status => self.row(kind, result, reports)?,
+                RequestKind::CancelAll | RequestKind::OpenOrders | RequestKind::MyTrades => {
+                    if !result.is_array() {
+                        return Err(DecodeError::Field("result"));
+                    }
+                    self.rows(kind, result, reports)?;
+                }
+                RequestKind::Account => {
+                    self.balance_list(result.field("balances"), "asset", "free", "locked", balances)?
+                }
+                RequestKind::Logon | RequestKind::Subscribe | RequestKind::Foreign => {}
+            }
+        }
+        Ok(response)
+    }
+
+    fn rows(
+        &self,
+        kind: RequestKind,
+        list: Value<'_, '_>,
+        reports: &mut Vec<ExecutionReport>,
+    ) -> Result<(), DecodeError> {
+        for row in list.elements() {
+            // A canceled order list has no number of its own; its orders are told by their execution reports.
+            if kind == RequestKind::CancelAll && row.field("orderId").is_none() && row.field("orderListId").is_some() {
+                continue;
+            }
+            self.row(kind, row, reports)?;
+        }
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        kind: RequestKind,
+        row: Value<'_, '_>,
+        reports: &mut Vec<ExecutionReport>,
+    ) -> Result<(), DecodeError> {
+        if reports.len() >= ROWS_MAX {
+            return Err(DecodeError::TooManyRows);
+        }
+        reports.push(if kind == RequestKind::MyTrades { self.fill_row(row)? } else { self.order_row(kind, row)? });
+        Ok(())
+    }
+
+    fn order_row(&self, kind: RequestKind, row: Value<'_, '_>) -> Result<ExecutionReport, DecodeError> {
+        let [symbol, order, client, original, total, status, side] =
+            pick(row, &["symbol", "orderId", "clientOrderId", "origClientOrderId", "executedQty", "status", "side"])?;
+        let [transacted, updated] = pick(row, &["transactTime", "updateTime"])?;
+        let client = required("clientOrderId", original.or(client))?;
+        let mut report = ExecutionReport {
+            client_order_id: ClientOrderId::parse(client.as_bytes()).unwrap_or(ClientOrderId::NONE),
+            venue_order_id: unsigned("orderId", order)?,
+            instrument: InstrumentId::NONE,
+            fee_asset: AssetId::NONE,
+            ..ExecutionReport::default()
+        };
+        if let Some(time) = transacted.or(updated) {
+            report.exchange_ns = Timestamp::from_millis(unsigned("updateTime", Some(time))?);
+        }
+        let instrument = self.instrument(required("symbol", symbol)?);
+        report.instrument = instrument.map_or(InstrumentId::NONE, |instrument| instrument.id);
+        // An ACK says no more than that.
+        let Some(status) = status else {
+            if kind != RequestKind::Place {
+                return Err(DecodeError::Field("status"));
+            }
+            (report.kind, report.status) = (ReportKind::Accepted, OrderStatus::Accepted);
+            return Ok(report);
+        };
+        report.status = status_of(required("status", Some(status))?).unwrap_or(OrderStatus::Unknown);
+        report.side = side_of(required("side", side)?)?;
+        if let Some(instrument) = instrument {
+            report.cumulative_quantity = quantity("executedQty", total, instrument)?;
+        }
+        report.kind = match (kind, report.status) {
+            (RequestKind::Cancel | RequestKind::CancelAll, OrderStatus::Canceled) => ReportKind::Canceled,
+            (RequestKind::Place, OrderStatus::Accepted) => ReportKind::Accepted,
+            _ => ReportKind::Status,
+        };
+        Ok(report)
+    }
+
+    fn fill_row(&self, row: Value<'_, '_>) -> Result<ExecutionReport, DecodeError> {
+        let [symbol, trade, order, at_price, of_quantity, fee, fee_asset, time] =
+            pick(row, &["symbol", "id", "orderId", "price", "qty", "commission", "commissionAsset", "time"])?;
+        let [is_buyer, is_maker] = pick(row, &["isBuyer", "isMaker"])?;
+        let boolean =
+            |field, value: Option<Value<'_, '_>>| value.and_then(Value::boolean).ok_or(DecodeError::Field(field));
+        let mut report = ExecutionReport {
+            venue_order_id: unsigned("orderId", order)?,
+            execution_id: unsigned("id", trade)?,
+            exchange_ns: Timestamp::from_millis(unsigned("time", time)?),
+            fee: fixed("commission", fee, ExecutionReport::FEE_PRECISION)?,
+            fee_asset: self.asset(fee_asset),
+            instrument: InstrumentId::NONE,
+            kind: ReportKind::Fill,
+            status: OrderStatus::PartiallyFilled,
+            side: if boolean("isBuyer", is_buyer)? { Side::Buy } else { Side::Sell },
+            liquidity: if boolean("isMaker", is_maker)? { LiquiditySide::Maker } else { LiquiditySide::Taker },
+            ..ExecutionReport::default()
+        };
+        if let Some(instrument) = self.instrument(required("symbol", symbol)?) {
+            report.instrument = instrument.id;
+            report.last_price = price("price", at_price, instrument)?;
+            report.last_quantity = quantity("qty", of_quantity, instrument)?;
+        }
+        Ok(report)
+    }
+}
+
+/// The error of an answer, or of a REST body.
+pub(super) fn venue_error(error: Value<'_, '_>) -> Result<VenueError, DecodeError> {
+    let [code, message, data] = pick(error, &["code", "msg", "data"])?;
+    let code =
+        code.and_then(Value::signed).and_then(|code| i32::try_from(code).ok()).ok_or(DecodeError::Field("code"))?;
+    let message = Excerpt::new(message.and_then(Value::text).unwrap_or_default().as_bytes());
+    let retry_after = data.and_then(|data| data.field("retryAfter")).and_then(Value::unsigned).unwrap_or(0);
+    Ok(VenueError { code, message, retry_after: Timestamp::from_millis(retry_after) })
+}
+
+/// The weight of the running minute and the orders of the running ten seconds.
+fn usage(limits: Value<'_, '_>) -> (u32, u32) {
+    let (mut weight, mut orders) = (0, 0);
+    for limit in limits.elements() {
+        let kind = limit.field("rateLimitType").and_then(Value::text);
+        let interval = limit.field("interval").and_then(Value::text);
+        let count =
+            limit.field("count").and_then(Value::unsigned).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        match (kind, interval) {
+            (Some("REQUEST_WEIGHT"), Some("MINUTE")) => weight = count,
+            (Some("ORDERS"), Some("SECOND")) => orders = count,
+            _ => {}
+        }
+    }
+    (weight, orders)
+}
+
+/// The venue's words for where an order stands; `None` for one that we do not know.
+fn status_of(text: &str) -> Option<OrderStatus> {
+    Some(match text {
+        "NEW" => OrderStatus::Accepted,
+        "PENDING_NEW" => OrderStatus::Sent,
+        "PARTIALLY_FILLED" => OrderStatus::PartiallyFilled,
+        "FILLED" => OrderStatus::Filled,
+        "CANCELED" => OrderStatus::Canceled,
+        "PENDING_CANCEL" => OrderStatus::PendingCancel,
+        "REJECTED" => OrderStatus::Rejected,
+        "EXPIRED" | "EXPIRED_IN_MATCH" => OrderStatus::Expired,
+        _ => return None,
+    })
+}
+
+/// The code that a refusal of this reason has in answers: new order rejected.
+fn reject_code(reason: Option<Value<'_, '_>>) -> i32 {
+    if reason.and_then(Value::text).is_none_or(|reason| reason == "NONE") { 0 } else { -2010 }
+}
+
+fn side_of(text: &str) -> Result<Side, DecodeError> {
+    match text {
+        "BUY" => Ok(Side::Buy),
+        "SELL" => Ok(Side::Sell),
+        _ => Err(DecodeError::Field("side")),
+    }
+}
+
+fn required<'i>(field: &'static str, value: Option<Value<'_, 'i>>) -> Result<&'i str, DecodeError> {
+    value.and_then(Value::text).ok_or(DecodeError::Field(field))
+}
+
+fn unsigned(field: &'static str, value: Option<Value<'_, '_>>) -> Result<u64, DecodeError> {
+    value.and_then(Value::unsigned).ok_or(DecodeError::Field(field))
+}
+
+fn fixed(field: &'static str, value: Option<Value<'_, '_>>, precision: u8) -> Result<i64, DecodeError> {
+    parse_fixed(required(field, value)?.as_bytes(), precision).map_err(|reason| DecodeError::Number { field, reason })
+}
+
+fn price(field: &'static str, value: Option<Value<'_, '_>>, instrument: &Instrument) -> Result<Price, DecodeError> {
+    fixed(field, value, instrument.price_precision).map(Price)
+}
+
+fn quantity(
+    field: &'static str,
+    value: Option<Value<'_, '_>>,
+    instrument: &Instrument,
+) -> Result<Quantity, DecodeError> {
+    fixed(field, value, instrument.quantity_precision).map(Quantity)
+}
+
+fn money(field: &'static str, value: Option<Value<'_, '_>>) -> Result<Money, DecodeError> {
+    parse_money(required(field, value)?).map_err(|reason| DecodeError::Number { field, reason })
+}
+
+/// Reads a decimal of up to 18 places as money. Balances of small tokens do not fit 64 bits at eight places, so whole
+/// and fraction are read apart.
+pub(super) fn parse_money(text: &str) -> Result<Money, ParseFixedError> {
+    let (is_negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    // A sign here would be a second one; both parts are digits only.
+    let part = |part: &str| {
+        if part.starts_with('-') { Err(ParseFixedError::NotANumber) } else { parse_fixed(part.as_bytes(), 0) }
+    };
+    let mut value = i128::from(part(whole)?).checked_mul(ONE).ok_or(ParseFixedError::Overflow)?;
+    if let Some(fraction) = fraction {
+        let places = u8::try_from(fraction.len()).unwrap_or(u8::MAX);
+        let scale = pow10(Money::PRECISION.checked_sub(places).ok_or(ParseFixedError::TooPrecise)?);
+        let fraction = i128::from(part(fraction)?).checked_mul(i128::from(scale.ok_or(ParseFixedError::Overflow)?));
+        value = fraction.and_then(|fraction| value.checked_add(fraction)).ok_or(ParseFixedError::Overflow)?;
+    }
+    Ok(Money(if is_negative { -value } else { value }))
+}
+
+/// One whole unit as money.
+const ONE: i128 = 1_000_000_000_000_000_000;

@@ -1,0 +1,20 @@
+//! Wire formats: bytes to messages and messages to bytes, without I/O, and the mover of bytes below them.
+//!
+//! [`websocket`] cuts the byte stream into frames and [`handshake`] opens it; [`socket`] moves the bytes, [`connect`]
+//! makes the connection (cold). Each venue has a folder of its own: what its frames mean.
+
+pub mod binance;
+#[allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "cold: makes connections, and names what failed"
+)]
+pub mod connect;
+#[allow(clippy::disallowed_macros, reason = "cold: once a connection")]
+pub mod handshake;
+pub mod socket;
+pub mod websocket;
+
+pub use connect::{ConnectError, Connected, Endpoint, Plaintext, connect, tls_config};
+pub use socket::{ByteStream, MemoryControl, MemoryPipe, MemoryStream, Socket, StreamError};
+pub use websocket::{Frame, FrameError, FrameReader, FrameWriter, WriterFull};
