@@ -22,6 +22,7 @@
 // Lets strategy files, and only them, name the crate as their users do: `use gannet::…`.
 extern crate self as gannet;
 
+pub mod book;
 pub mod metrics;
 pub mod pipeline;
 pub mod types;
