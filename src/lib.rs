@@ -25,4 +25,10 @@ extern crate self as gannet;
 pub mod book;
 pub mod metrics;
 pub mod pipeline;
+pub mod strategy;
 pub mod types;
+
+/// The strategies of the folder `strategies/`, one module a file.
+pub mod strategies {
+    include!(concat!(env!("OUT_DIR"), "/strategies.rs"));
+}

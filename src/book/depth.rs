@@ -82,18 +82,13 @@ impl Ladder {
             return self.levels.partition_point(|level| self.is_farther(price, level.price));
         }
         // Gallops from the touch outwards, then halves the span it ended in.
-        let length = self.levels.len();
-        let mut upper = length;
+        let mut upper = self.levels.len();
         let mut step = 1;
-        loop {
-            let Some(probe) = upper.checked_sub(step) else { break };
-            match self.levels.get(probe) {
-                Some(level) if !self.is_farther(level.price, price) => {
-                    upper = probe;
-                    step *= 2;
-                }
-                _ => break,
-            }
+        while let Some(probe) = upper.checked_sub(step)
+            && self.levels.get(probe).is_some_and(|level| !self.is_farther(level.price, price))
+        {
+            upper = probe;
+            step *= 2;
         }
         let lower = upper.saturating_sub(step);
         let span = self.levels.get(lower..upper).unwrap_or_default();
