@@ -22,10 +22,18 @@
 // Lets strategy files, and only them, name the crate as their users do: `use gannet::…`.
 extern crate self as gannet;
 
+pub mod book;
 #[allow(clippy::disallowed_macros, reason = "cold")]
 pub mod control;
+pub mod feed;
 pub mod gateway;
 pub mod metrics;
 pub mod pipeline;
+pub mod strategy;
 pub mod types;
 pub mod venue;
+
+/// The strategies of the folder `strategies/`, one module a file.
+pub mod strategies {
+    include!(concat!(env!("OUT_DIR"), "/strategies.rs"));
+}

@@ -4,6 +4,7 @@
 //! makes the connection (cold). Each venue has a folder of its own: what its frames mean.
 
 pub mod binance;
+pub mod connection;
 #[allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,

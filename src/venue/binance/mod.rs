@@ -8,6 +8,7 @@ mod document;
 pub mod general;
 pub mod market;
 pub mod order_entry;
+pub mod refusal;
 #[allow(clippy::disallowed_macros, reason = "cold: before trading, and when a book is resynchronised")]
 pub mod rest;
 pub mod scan;
@@ -17,4 +18,4 @@ pub mod user;
 pub use market::{DecodeError, Level, Market, MarketCodec, MarketFrame, MarketSymbol};
 pub use order_entry::{EncodeError, OrderEncoder, RequestKind, SessionKind};
 pub use sign::{Credentials, CredentialsError};
-pub use user::{Account, Balance, Response, UserCodec, UserFrame};
+pub use user::{Account, Balance, Response, UserCodec, UserFrame, VenueError};

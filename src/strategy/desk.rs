@@ -1,0 +1,429 @@
+//! What an instance has: its orders, positions, timers, and what it wrote that is not sent yet.
+
+use crate::types::{
+    CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Money, Order, OrderStatus, OrderType, OrderUpdate,
+    PositionState, Price, Quantity, Side, StrategyId, TimeInForce, Timestamp,
+};
+
+/// How an instance fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InstanceState {
+    /// The bars of the past are arriving; no handler was called yet.
+    #[default]
+    Warming,
+    /// Its handlers are called.
+    Running,
+    /// Three errors in a row: no handler is called, its orders are canceled; orders and positions are kept up.
+    Paused,
+    /// A handler panicked: as paused, and for good.
+    Error,
+    /// It was told to stop: as paused, and for good.
+    Stopped,
+}
+
+impl InstanceState {
+    /// The name in listings: `RUNNING`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warming => "WARMING",
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Error => "ERROR",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// An order as a strategy asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewOrder {
+    instrument: InstrumentId,
+    side: Side,
+    price: Price,
+    quantity: Quantity,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    is_post_only: bool,
+    is_reduce_only: bool,
+}
+
+impl NewOrder {
+    /// A limit order that works until filled or canceled.
+    #[must_use]
+    pub const fn limit(instrument: InstrumentId, side: Side, quantity: Quantity, price: Price) -> Self {
+        Self {
+            instrument,
+            side,
+            price,
+            quantity,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::GoodTillCanceled,
+            is_post_only: false,
+            is_reduce_only: false,
+        }
+    }
+
+    /// A market order.
+    #[must_use]
+    pub const fn market(instrument: InstrumentId, side: Side, quantity: Quantity) -> Self {
+        let order = Self::limit(instrument, side, quantity, Price::ZERO);
+        Self { order_type: OrderType::Market, time_in_force: TimeInForce::ImmediateOrCancel, ..order }
+    }
+
+    /// The same, refused by the venue where it would take liquidity.
+    #[must_use]
+    pub const fn post_only(mut self) -> Self {
+        self.is_post_only = true;
+        self
+    }
+
+    /// The same, denied where it would not bring the position closer to zero.
+    #[must_use]
+    pub const fn reduce_only(mut self) -> Self {
+        self.is_reduce_only = true;
+        self
+    }
+
+    /// The same, what does not fill at once being canceled.
+    #[must_use]
+    pub const fn immediate_or_cancel(mut self) -> Self {
+        self.time_in_force = TimeInForce::ImmediateOrCancel;
+        self
+    }
+
+    /// The same, filled whole at once or not at all.
+    #[must_use]
+    pub const fn fill_or_kill(mut self) -> Self {
+        self.time_in_force = TimeInForce::FillOrKill;
+        self
+    }
+}
+
+/// An order of the instance that is not proven terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkingOrder {
+    /// Its id.
+    pub client_order_id: ClientOrderId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Buy or sell.
+    pub side: Side,
+    /// Its limit price.
+    pub price: Price,
+    /// Its quantity.
+    pub quantity: Quantity,
+    /// What of it is filled.
+    pub filled: Quantity,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Whether it was asked to be canceled and the venue has not refused that.
+    pub is_cancel_wanted: bool,
+    /// Whether risk spoke of it: before, a cancel could overtake the order.
+    is_known: bool,
+    is_cancel_due: bool,
+    reason: DenialReason,
+}
+
+impl WorkingOrder {
+    /// What may still fill.
+    #[must_use]
+    pub fn leaves(&self) -> Quantity {
+        Quantity(self.quantity.0.saturating_sub(self.filled.0))
+    }
+
+    fn of(update: &OrderUpdate) -> Self {
+        Self {
+            client_order_id: update.client_order_id,
+            instrument: update.instrument,
+            side: update.side,
+            price: update.price,
+            quantity: update.quantity,
+            filled: update.filled,
+            status: update.status,
+            is_cancel_wanted: false,
+            is_known: true,
+            is_cancel_due: false,
+            reason: DenialReason::None,
+        }
+    }
+}
+
+/// What became of an instance's orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Orders sent to risk.
+    pub orders_sent: u64,
+    /// Orders filled in whole.
+    pub orders_filled: u64,
+    /// Updates that told of a fill.
+    pub fills: u64,
+    /// Orders denied, by the shard or by risk.
+    pub denied: u64,
+    /// Orders that the venue refused.
+    pub rejected: u64,
+}
+
+/// An instrument of an instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holding {
+    pub(super) instrument: InstrumentId,
+    pub(super) market: usize,
+    pub(super) series: Option<usize>,
+    pub(super) position: PositionState,
+}
+
+/// An instance's side of things. Everything in it is bounded and allocated at construction.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) id: StrategyId,
+    pub(super) name: String,
+    pub(super) state: InstanceState,
+    pub(super) capital: Money,
+    pub(super) holdings: Vec<Holding>,
+    pub(super) working: Vec<WorkingOrder>,
+    /// What the handler that runs wants sent.
+    pub(super) outbox: Vec<Order>,
+    pub(super) tally: Tally,
+    pub(super) errors_in_row: u8,
+    pub(super) has_cancels_due: bool,
+    pub(super) has_denials_due: bool,
+    timers: Vec<Timestamp>,
+    pub(super) next_timer: Option<Timestamp>,
+    epoch: u32,
+    sequence: u64,
+}
+
+impl Desk {
+    /// The most orders that one call of a handler may want; the next is denied (`STRATEGY_BURST`).
+    pub(super) const BURST_MAX: usize = 64;
+    /// The most working orders of an instance; the next is denied (`ORDER_TABLE_FULL`).
+    pub(super) const WORKING_MAX: usize = 128;
+    /// The most timers of an instance that have not passed; the next is refused.
+    pub(super) const TIMERS_MAX: usize = 32;
+
+    pub(super) fn new(id: StrategyId, name: String, capital: Money, epoch: u32, holdings: Vec<Holding>) -> Self {
+        Self {
+            id,
+            name,
+            state: InstanceState::Warming,
+            capital,
+            holdings,
+            // Orders of an earlier run that risk adopted may come on top of our own.
+            working: Vec::with_capacity(2 * Self::WORKING_MAX),
+            outbox: Vec::with_capacity(Self::BURST_MAX),
+            tally: Tally::default(),
+            errors_in_row: 0,
+            has_cancels_due: false,
+            has_denials_due: false,
+            timers: Vec::with_capacity(Self::TIMERS_MAX),
+            next_timer: None,
+            epoch,
+            sequence: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn holding(&self, instrument: InstrumentId) -> Option<&Holding> {
+        self.holdings.iter().find(|holding| holding.instrument == instrument)
+    }
+
+    pub(super) fn working_order(&self, id: ClientOrderId) -> Option<&WorkingOrder> {
+        self.working.iter().find(|order| order.client_order_id == id)
+    }
+
+    fn working_order_mut(&mut self, id: ClientOrderId) -> Option<&mut WorkingOrder> {
+        self.working.iter_mut().find(|order| order.client_order_id == id)
+    }
+
+    /// Takes an order into the outbox.
+    #[inline]
+    pub(super) fn submit(&mut self, new: &NewOrder) -> Result<ClientOrderId, Denial> {
+        let refuse = |reason, limit: usize, observed: usize| {
+            let wide = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
+            Err(Denial { reason, limit: wide(limit), observed: wide(observed) })
+        };
+        if self.state != InstanceState::Running {
+            return refuse(DenialReason::StrategyNotRunning, 0, 0);
+        }
+        if self.holding(new.instrument).is_none() {
+            return refuse(DenialReason::NotPermitted, 0, 0);
+        }
+        if self.outbox.len() >= Self::BURST_MAX {
+            return refuse(DenialReason::StrategyBurst, Self::BURST_MAX, self.outbox.len() + 1);
+        }
+        if self.working.len() >= Self::WORKING_MAX {
+            return refuse(DenialReason::OrderTableFull, Self::WORKING_MAX, self.working.len() + 1);
+        }
+        let Some(client_order_id) = ClientOrderId::new(self.epoch, self.id, self.sequence.saturating_add(1)) else {
+            return refuse(DenialReason::OrderIdExhausted, 0, 0);
+        };
+        self.sequence += 1;
+        self.outbox.push(Order {
+            client_order_id,
+            price: new.price,
+            quantity: new.quantity,
+            instrument: new.instrument,
+            strategy: self.id,
+            side: new.side,
+            order_type: new.order_type,
+            time_in_force: new.time_in_force,
+            is_post_only: new.is_post_only,
+            is_reduce_only: new.is_reduce_only,
+        });
+        self.working.push(WorkingOrder {
+            client_order_id,
+            instrument: new.instrument,
+            side: new.side,
+            price: new.price,
+            quantity: new.quantity,
+            filled: Quantity::ZERO,
+            status: OrderStatus::Created,
+            is_cancel_wanted: false,
+            is_known: false,
+            is_cancel_due: false,
+            reason: DenialReason::None,
+        });
+        Ok(client_order_id)
+    }
+
+    /// Marks an order to be canceled; whether there is such an order.
+    pub(super) fn cancel(&mut self, id: ClientOrderId) -> bool {
+        let Some(order) = self.working_order_mut(id) else { return false };
+        if !order.is_cancel_wanted {
+            order.is_cancel_wanted = true;
+            order.is_cancel_due = true;
+            self.has_cancels_due = true;
+        }
+        true
+    }
+
+    /// Marks all orders, or those of one instrument, to be canceled.
+    pub(super) fn cancel_all(&mut self, instrument: Option<InstrumentId>) {
+        for order in &mut self.working {
+            if !order.is_cancel_wanted && instrument.is_none_or(|instrument| order.instrument == instrument) {
+                order.is_cancel_wanted = true;
+                order.is_cancel_due = true;
+                self.has_cancels_due = true;
+            }
+        }
+    }
+
+    /// Sends the cancels that are due and whose orders risk knows; what `send` refuses stays due.
+    pub(super) fn send_cancels(&mut self, decided_ns: Timestamp, mut send: impl FnMut(CancelIntent) -> bool) {
+        self.has_cancels_due = false;
+        for order in &mut self.working {
+            if !order.is_cancel_due {
+                continue;
+            }
+            let (client_order_id, instrument, strategy) = (order.client_order_id, order.instrument, self.id);
+            let intent = CancelIntent { client_order_id, instrument, strategy, decided_ns };
+            order.is_cancel_due = !(order.is_known && send(intent));
+            self.has_cancels_due |= order.is_cancel_due;
+        }
+    }
+
+    /// The handler that wanted them is not to be trusted: its orders never leave.
+    pub(super) fn discard_outbox(&mut self) {
+        while let Some(order) = self.outbox.pop() {
+            self.working.retain(|working| working.client_order_id != order.client_order_id);
+        }
+    }
+
+    /// An order of the outbox could not be sent: it is to be told as denied.
+    pub(super) fn deny(&mut self, id: ClientOrderId, reason: DenialReason) {
+        if let Some(order) = self.working_order_mut(id) {
+            order.status = OrderStatus::Denied;
+            order.reason = reason;
+            order.is_cancel_due = false;
+            self.has_denials_due = true;
+        }
+    }
+
+    /// The next order that the shard itself denied, as an update.
+    pub(super) fn next_denial(&mut self, received_ns: Timestamp) -> Option<OrderUpdate> {
+        let Some(order) = self.working.iter().find(|order| order.status == OrderStatus::Denied) else {
+            self.has_denials_due = false;
+            return None;
+        };
+        Some(OrderUpdate {
+            position: self.holding(order.instrument).map(|holding| holding.position).unwrap_or_default(),
+            client_order_id: order.client_order_id,
+            price: order.price,
+            quantity: order.quantity,
+            filled: Quantity::ZERO,
+            last_price: Price::ZERO,
+            received_ns,
+            instrument: order.instrument,
+            code: 0,
+            strategy: self.id,
+            reason: order.reason,
+            status: OrderStatus::Denied,
+            side: order.side,
+        })
+    }
+
+    /// Books an update: the order's state, the position, the tally.
+    pub(super) fn apply(&mut self, update: &OrderUpdate) {
+        let instrument = update.instrument;
+        if let Some(holding) = self.holdings.iter_mut().find(|holding| holding.instrument == instrument) {
+            holding.position = update.position;
+        }
+        let id = update.client_order_id;
+        let index = self.working.iter().position(|order| order.client_order_id == id);
+        let before = index.and_then(|index| self.working.get(index)).map_or(Quantity::ZERO, |order| order.filled);
+        self.tally.fills += u64::from(update.filled > before);
+        match (index, update.status.is_terminal()) {
+            (Some(index), true) => {
+                self.working.remove(index);
+                let tally = &mut self.tally;
+                match update.status {
+                    OrderStatus::Filled => tally.orders_filled += 1,
+                    OrderStatus::Denied => tally.denied += 1,
+                    OrderStatus::Rejected => tally.rejected += 1,
+                    _ => {}
+                }
+            }
+            (Some(index), false) => {
+                if let Some(order) = self.working.get_mut(index) {
+                    order.status = update.status;
+                    order.filled = update.filled;
+                    order.is_known = true;
+                    // The venue refused to cancel it: it may be asked again.
+                    order.is_cancel_wanted &= update.code == 0 || order.is_cancel_due;
+                }
+            }
+            // An order of an earlier run that risk adopted. Beyond the room for those it is not listed here; risk has it.
+            (None, false) if self.working.len() < self.working.capacity() => {
+                self.working.push(WorkingOrder::of(update));
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Asks to be told when `at` has passed; whether there was room.
+    pub(super) fn add_timer(&mut self, at: Timestamp) -> bool {
+        if self.timers.len() >= Self::TIMERS_MAX {
+            return false;
+        }
+        self.timers.push(at);
+        self.next_timer = Some(self.next_timer.map_or(at, |next| next.min(at)));
+        true
+    }
+
+    /// Takes the earliest timer that has passed at `now`.
+    pub(super) fn take_timer(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let due = self.next_timer.filter(|&at| at <= now)?;
+        if let Some(index) = self.timers.iter().position(|&at| at == due) {
+            self.timers.swap_remove(index);
+        }
+        self.next_timer = self.timers.iter().min().copied();
+        Some(due)
+    }
+
+    /// Whether it has a position or an order in the instrument.
+    pub(super) fn is_concerned(&self, instrument: InstrumentId) -> bool {
+        self.holding(instrument).is_some_and(|holding| holding.position.quantity != Quantity::ZERO)
+            || self.working.iter().any(|order| order.instrument == instrument)
+    }
+}

@@ -1,0 +1,27 @@
+// Included by the build script and by `gannet strategies new`, so that both mean the same names.
+
+/// `MeanReversion` for `mean_reversion`.
+pub fn camel_case(name: &str) -> String {
+    name.split('_')
+        .map(|word| {
+            word.chars().take(1).map(|first| first.to_ascii_uppercase()).chain(word.chars().skip(1)).collect::<String>()
+        })
+        .collect()
+}
+
+/// Whether the name is words of lower-case letters and digits, beginning with a letter, joined by one underscore each,
+/// and no word of the language.
+pub fn is_snake_case(name: &str) -> bool {
+    const RESERVED: [&str; 54] = [
+        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+        "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+        "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "registry", "return", "self", "static",
+        "struct", "super", "trait", "true", "try", "type", "typeof", "union", "unsafe", "unsized", "use", "virtual",
+        "where", "while", "yield", "test",
+    ];
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.split('_').all(is_word)
+        && !RESERVED.contains(&name)
+}

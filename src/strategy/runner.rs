@@ -1,0 +1,711 @@
+//! The shard: the stage that owns books and runs strategies on them.
+//!
+//! In each cycle it drains its lanes in a fixed order, each up to its own limit: commands, orders it had to deny
+//! itself, order updates, market data; then timers. What a handler wants is stamped with the market it was decided in
+//! and sent to risk before the next handler is called. `now` is the newest message's instant and never goes back; only
+//! a passed deadline moves it to the loop's clock.
+
+use super::context::Context;
+use super::desk::{Desk, Holding, InstanceState, Tally};
+use super::market::{Markets, Subscriber};
+use super::{AnyStrategy, Event, FieldError, Signal};
+use crate::book::{Bar, BarSeries};
+use crate::metrics::{ShardCounters, Shared};
+use crate::pipeline::clock::Clock;
+use crate::pipeline::lane::{Receiver, Sender};
+use crate::pipeline::stage::Stage;
+use crate::types::{
+    CancelIntent, Denial, DenialReason, InstrumentId, Instruments, Mark, MarketEvent, MarketMessage, Money, Notice,
+    NoticeCode, OrderIntent, OrderUpdate, ShardCommand, StrategyId, Timestamp,
+};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How a shard is set up.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Its name in thread names and reports.
+    pub name: &'static str,
+    /// The engine start's number, in every order's id.
+    pub epoch: u32,
+    /// How long a handler may take before it is counted and shown.
+    pub handler_budget_ns: u64,
+    /// The loop's clock, for the time budget only: no decision depends on it.
+    pub clock: Clock,
+}
+
+/// The lanes of a shard.
+pub struct ShardLanes {
+    /// From the cold plane.
+    pub commands: Receiver<ShardCommand>,
+    /// From risk.
+    pub updates: Receiver<OrderUpdate>,
+    /// From the feed.
+    pub market: Receiver<MarketMessage>,
+    /// To risk. Full: the shard denies the order itself (`LANE_FULL`).
+    pub orders: Sender<OrderIntent>,
+    /// To risk. Full: the cancel stays with its order and goes out when there is room.
+    pub cancels: Sender<CancelIntent>,
+    /// To risk. Full: the newest quote of each instrument goes out when there is room.
+    pub marks: Sender<Mark>,
+    /// To the cold plane. Full: dropped and counted.
+    pub notices: Sender<Notice>,
+}
+
+/// A strategy with what it runs on.
+pub struct Instance {
+    /// Its id, on this shard only.
+    pub id: StrategyId,
+    /// Its name in reports.
+    pub name: String,
+    /// The strategy.
+    pub strategy: Box<dyn AnyStrategy>,
+    /// What it may trade.
+    pub instruments: Vec<InstrumentId>,
+    /// How long its bars last; none where it wants none. On one instrument, the longer intervals must be multiples of
+    /// the shortest.
+    pub bar_interval_ms: Option<u64>,
+    /// What it may use, in the quote asset.
+    pub capital: Money,
+}
+
+/// What became of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceSummary {
+    /// Its id.
+    pub id: StrategyId,
+    /// Its name.
+    pub name: String,
+    /// How it fares.
+    pub state: InstanceState,
+    /// Its orders.
+    pub tally: Tally,
+    /// Orders that are not proven terminal.
+    pub working_count: usize,
+}
+
+/// The lane for notices with the counters of what was told in them.
+pub(super) struct Notices {
+    sender: Sender<Notice>,
+    counters: Shared<ShardCounters>,
+}
+
+impl Notices {
+    pub(super) fn send(&mut self, notice: Notice) {
+        if self.sender.try_send(notice).is_err() {
+            self.counters.notices_dropped.increment();
+        }
+    }
+
+    pub(super) fn denied(&mut self, notice: Notice, denial: &Denial) {
+        self.counters.denied.increment();
+        self.send(Notice { reason: denial.reason, ..notice.values(denial.limit, denial.observed) });
+    }
+}
+
+/// One instance: the strategy, and its side of things.
+struct Slot {
+    strategy: Box<dyn AnyStrategy>,
+    desk: Desk,
+}
+
+/// The instants of what is being handled.
+#[derive(Clone, Copy)]
+struct Moment {
+    /// What handlers see.
+    now: Timestamp,
+    /// The loop's clock at the start of the cycle.
+    decided_ns: Timestamp,
+    /// When the bytes were received that led here.
+    received_ns: Timestamp,
+}
+
+/// Everything but the receiving lanes, so that a lane can be drained into it.
+struct Core {
+    markets: Markets,
+    slots: Vec<Slot>,
+    /// Index of an instance, by strategy id.
+    slot_of: Vec<Option<u16>>,
+    orders: Sender<OrderIntent>,
+    cancels: Sender<CancelIntent>,
+    marks: Sender<Mark>,
+    notices: Notices,
+    counters: Shared<ShardCounters>,
+    now: Timestamp,
+    cycle_ns: Timestamp,
+    /// How many levels of an update are still to come, in any instrument.
+    is_amid_update: bool,
+    budget: Budget,
+}
+
+/// Who takes too long. A clock read costs 12 ns, as much as a small handler, so that there is one a cycle, after its
+/// orders went out. A cycle over the budget is followed by cycles in which each call is timed and the culprit named;
+/// where the slow cycle had made one call only, it is named at once.
+struct Budget {
+    clock: Clock,
+    limit_ns: u64,
+    timed_cycles_left: u32,
+    calls: u32,
+    last_called: usize,
+}
+
+impl Budget {
+    const TIMED_CYCLES: u32 = 1_000;
+
+    fn is_timing(&self) -> bool {
+        self.timed_cycles_left > 0
+    }
+}
+
+/// The stage.
+pub struct Shard {
+    name: &'static str,
+    commands: Receiver<ShardCommand>,
+    updates: Receiver<OrderUpdate>,
+    market: Receiver<MarketMessage>,
+    core: Core,
+}
+
+impl Shard {
+    /// The most instances of a shard.
+    pub const INSTANCES_MAX: usize = 256;
+    /// The most instruments of an instance.
+    pub const INSTRUMENTS_MAX: usize = 64;
+    /// How many order updates a cycle takes.
+    pub const UPDATES_A_CYCLE: u64 = 64;
+    /// How many market messages a cycle takes; a depth update is always taken whole.
+    pub const MARKET_A_CYCLE: u64 = 64;
+    /// How many errors in a row pause an instance.
+    pub const ERRORS_MAX: u8 = 3;
+
+    /// Builds the shard and everything it will ever hold.
+    ///
+    /// # Errors
+    /// All that does not fit: instruments that are unknown, too many or twice in an instance, an id twice, intervals
+    /// of bars that are not multiples of each other.
+    pub fn new(
+        config: ShardConfig,
+        instruments: &Instruments,
+        instances: Vec<Instance>,
+        lanes: ShardLanes,
+        counters: Shared<ShardCounters>,
+    ) -> Result<Self, Vec<FieldError>> {
+        let mut core = Core {
+            markets: Markets::default(),
+            slots: Vec::with_capacity(instances.len()),
+            slot_of: Vec::new(),
+            orders: lanes.orders,
+            cancels: lanes.cancels,
+            marks: lanes.marks,
+            notices: Notices { sender: lanes.notices, counters: counters.clone() },
+            counters,
+            now: Timestamp::UNKNOWN,
+            cycle_ns: Timestamp::UNKNOWN,
+            is_amid_update: false,
+            budget: Budget {
+                clock: config.clock,
+                limit_ns: config.handler_budget_ns,
+                timed_cycles_left: 0,
+                calls: 0,
+                last_called: 0,
+            },
+        };
+        let mut errors = Vec::new();
+        if instances.len() > Self::INSTANCES_MAX {
+            errors.push(FieldError::new("strategies", "at most 256 fit a shard: add a shard"));
+        }
+        core.add_series(&instances, instruments, &mut errors);
+        for instance in instances {
+            core.add(instance, config.epoch, &mut errors);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self { name: config.name, commands: lanes.commands, updates: lanes.updates, market: lanes.market, core })
+    }
+
+    /// How long the bars must last that are sent as an instrument's history: the shortest interval that an instance
+    /// asked for; `None` where none did. `HistoryEnd` must be sent in any case.
+    #[must_use]
+    pub fn history_interval_ms(&self, instrument: InstrumentId) -> Option<u64> {
+        let market = self.core.markets.list.get(self.core.markets.find(instrument)?)?;
+        market.series.first().map(BarSeries::interval_ms)
+    }
+
+    /// What became of each instance so far, in the order they were given.
+    #[must_use]
+    pub fn summary(&self) -> Vec<InstanceSummary> {
+        let summary = |slot: &Slot| InstanceSummary {
+            id: slot.desk.id,
+            name: slot.desk.name.clone(),
+            state: slot.desk.state,
+            tally: slot.desk.tally,
+            working_count: slot.desk.working.len(),
+        };
+        self.core.slots.iter().map(summary).collect()
+    }
+
+    /// Hands a signal to an instance.
+    pub fn send_signal(&mut self, strategy: StrategyId, signal: &Signal) {
+        self.core.call_by_id(strategy, Event::Signal(signal));
+    }
+
+    /// Hands parameters, built by [`Entry::params`](super::registry::Entry::params), to an instance. They stay the
+    /// caller's, to be dropped on the cold plane.
+    pub fn set_params(&mut self, strategy: StrategyId, params: &(dyn Any + Send)) {
+        self.core.call_by_id(strategy, Event::Params(params));
+    }
+}
+
+impl Stage for Shard {
+    fn poll(&mut self, now: Timestamp) -> usize {
+        let core = &mut self.core;
+        core.cycle_ns = core.cycle_ns.max(now);
+        let mut done = self.commands.drain(u64::MAX, |command| match command {
+            ShardCommand::StopAll => core.stop_all(),
+        });
+        done += core.tell_denials();
+        done += self.updates.drain(Self::UPDATES_A_CYCLE, |update| core.on_update(update));
+        let mut taken = self.market.drain(Self::MARKET_A_CYCLE, |message| core.on_market(message));
+        // The levels of an update arrive in the lane together: no handler is to see half of them.
+        while core.is_amid_update && self.market.drain(1, |message| core.on_market(message)) == 1 {
+            taken += 1;
+        }
+        if taken > 0 {
+            core.counters.market_events.add(u64::try_from(taken).unwrap_or(0));
+        }
+        done += taken + core.fire_timers();
+        if done > 0 {
+            core.close_cycle();
+        }
+        core.send_late();
+        done
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl Core {
+    /// Makes the series of bars of each instrument, shortest interval first.
+    fn add_series(&mut self, instances: &[Instance], instruments: &Instruments, errors: &mut Vec<FieldError>) {
+        for instance in instances {
+            for &id in &instance.instruments {
+                let Some(index) = instruments.get(id).and_then(|instrument| self.markets.intern(instrument)) else {
+                    errors.push(FieldError::new(instance.name.as_str(), "an instrument of it is unknown"));
+                    continue;
+                };
+                let Some(market) = self.markets.list.get_mut(index) else { continue };
+                if let Some(interval) = instance.bar_interval_ms
+                    && !market.series.iter().any(|series| series.interval_ms() == interval)
+                {
+                    market.series.push(BarSeries::new(interval));
+                }
+                market.series.sort_unstable_by_key(BarSeries::interval_ms);
+            }
+        }
+        for market in &self.markets.list {
+            let shortest = market.series.first().map_or(1, BarSeries::interval_ms);
+            if market.series.iter().any(|series| series.interval_ms() % shortest != 0) {
+                let message = "the intervals of bars of one instrument must be multiples of the shortest";
+                errors.push(FieldError::new(market.instrument.symbol.as_str(), message));
+            }
+        }
+    }
+
+    fn add(&mut self, instance: Instance, epoch: u32, errors: &mut Vec<FieldError>) {
+        let mut refuse = |message: &str| errors.push(FieldError::new(instance.name.as_str(), message));
+        if instance.id > StrategyId::MAX {
+            return refuse("its id is too large");
+        }
+        if instance.instruments.is_empty() || instance.instruments.len() > Shard::INSTRUMENTS_MAX {
+            return refuse("an instance trades 1 to 64 instruments");
+        }
+        let index = self.slots.len();
+        if self.slot_of.len() <= instance.id.index() {
+            self.slot_of.resize(instance.id.index() + 1, None);
+        }
+        match self.slot_of.get_mut(instance.id.index()) {
+            Some(entry) if entry.is_none() => *entry = u16::try_from(index).ok(),
+            _ => return refuse("its id is another's already"),
+        }
+        let mut holdings: Vec<Holding> = Vec::with_capacity(instance.instruments.len());
+        for &instrument in &instance.instruments {
+            let Some(found) = self.markets.find(instrument) else { continue };
+            let Some(market) = self.markets.list.get_mut(found) else { continue };
+            if holdings.iter().any(|holding| holding.instrument == instrument) {
+                return refuse("an instrument of it is named twice");
+            }
+            let wanted = instance.bar_interval_ms;
+            let series = market.series.iter().position(|series| Some(series.interval_ms()) == wanted);
+            market.subscribers.push(Subscriber { instance: index, series });
+            holdings.push(Holding { instrument, market: found, series, position: Default::default() });
+        }
+        let desk = Desk::new(instance.id, instance.name, instance.capital, epoch, holdings);
+        self.slots.push(Slot { strategy: instance.strategy, desk });
+    }
+
+    /// Takes a message of the feed: the books first, then the strategies that are subscribed.
+    #[inline]
+    fn on_market(&mut self, message: &MarketMessage) {
+        let Some(index) = self.markets.find(message.instrument) else {
+            // Without an instrument it is about the venue's connection, and so about each.
+            if let MarketEvent::Connection { is_up, received_ns } = message.event {
+                (0..self.markets.list.len()).for_each(|index| self.on_connection(index, is_up, received_ns));
+            }
+            return;
+        };
+        let Some(market) = self.markets.list.get_mut(index) else { return };
+        let instrument = message.instrument;
+        match &message.event {
+            MarketEvent::Quote(quote) => {
+                market.top.apply(*quote);
+                market.is_mark_due = true;
+                self.heard(index, quote.received_ns);
+                self.close_bars(index, quote.exchange_ns, quote.received_ns);
+                self.dispatch(index, quote.received_ns, Event::Quote(instrument, quote));
+            }
+            MarketEvent::Trade { aggressor, count, trade } => {
+                self.heard(index, trade.received_ns);
+                let series_count = self.markets.list.get(index).map_or(0, |market| market.series.len());
+                for series in 0..series_count {
+                    let market = self.markets.list.get_mut(index);
+                    let closed = market.and_then(|market| market.series.get_mut(series)?.on_trade(trade, *count));
+                    if let Some(bar) = closed {
+                        self.dispatch_bar(index, series, trade.received_ns, &bar);
+                    }
+                }
+                self.dispatch(index, trade.received_ns, Event::Trade(instrument, *aggressor, trade));
+            }
+            MarketEvent::DepthSnapshot { update_id, received_ns } => {
+                market.depth.begin_snapshot(*update_id);
+                market.is_crossed = false;
+                self.is_amid_update = true;
+                self.heard(index, *received_ns);
+            }
+            MarketEvent::DepthLevel { side, is_last, level } => {
+                market.depth.apply(*side, level, *is_last);
+                self.is_amid_update = !*is_last;
+                if *is_last {
+                    self.heard(index, level.received_ns);
+                    self.check_crossing(index);
+                    self.close_bars(index, level.exchange_ns, level.received_ns);
+                    self.dispatch(index, level.received_ns, Event::Depth(instrument));
+                }
+            }
+            MarketEvent::DepthLost { received_ns } => {
+                market.depth.mark_lost();
+                self.is_amid_update = false;
+                self.now = self.now.max(*received_ns);
+            }
+            MarketEvent::HistoryBar(bar) => {
+                let shortest = market.series.first().map_or(0, BarSeries::interval_ms);
+                market.series.iter_mut().for_each(|series| series.on_history(bar, shortest));
+            }
+            MarketEvent::HistoryEnd => {
+                market.is_warm = true;
+                self.start_warm();
+            }
+            MarketEvent::Connection { is_up, received_ns } => self.on_connection(index, *is_up, *received_ns),
+        }
+    }
+
+    /// Market data of an instrument was received.
+    #[inline]
+    fn heard(&mut self, index: usize, received_ns: Timestamp) {
+        self.now = self.now.max(received_ns);
+        if let Some(market) = self.markets.list.get_mut(index) {
+            market.data_ns = market.data_ns.max(received_ns);
+        }
+    }
+
+    fn on_connection(&mut self, index: usize, is_up: bool, received_ns: Timestamp) {
+        self.now = self.now.max(received_ns);
+        let Some(market) = self.markets.list.get_mut(index) else { return };
+        if is_up {
+            market.is_up = true;
+        } else {
+            market.on_down();
+            self.is_amid_update = false;
+        }
+    }
+
+    fn check_crossing(&mut self, index: usize) {
+        let Some(market) = self.markets.list.get_mut(index) else { return };
+        let was_crossed = std::mem::replace(&mut market.is_crossed, market.depth.is_crossed());
+        if market.is_crossed && !was_crossed {
+            self.counters.crossed_books.increment();
+            let price = |level: Option<&crate::book::Level>| level.map_or(0, |level| i128::from(level.price.0));
+            let (bid, ask) = (price(market.depth.best_bid()), price(market.depth.best_ask()));
+            let notice = Notice::new(NoticeCode::CrossedBook, self.now).instrument(market.instrument.id);
+            self.notices.send(notice.values(ask, bid));
+        }
+    }
+
+    /// The venue's clock passed: bars whose time is over are closed.
+    #[inline]
+    fn close_bars(&mut self, index: usize, exchange_ns: Timestamp, received_ns: Timestamp) {
+        let series_count = self.markets.list.get(index).map_or(0, |market| market.series.len());
+        if !exchange_ns.is_known() {
+            return;
+        }
+        for series in 0..series_count {
+            let market = self.markets.list.get_mut(index);
+            let closed = market.and_then(|market| market.series.get_mut(series)?.on_time(exchange_ns));
+            if let Some(bar) = closed {
+                self.dispatch_bar(index, series, received_ns, &bar);
+            }
+        }
+    }
+
+    fn start_warm(&mut self) {
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(index) else { return };
+            let is_warm = |market: usize| self.markets.list.get(market).is_some_and(|market| market.is_warm);
+            if slot.desk.state == InstanceState::Warming && slot.desk.holdings.iter().all(|h| is_warm(h.market)) {
+                slot.desk.state = InstanceState::Running;
+                self.call(index, self.now, Event::Start);
+            }
+        }
+    }
+
+    /// Tells every subscriber of an instrument.
+    #[inline]
+    fn dispatch(&mut self, market: usize, received_ns: Timestamp, event: Event) {
+        let mut next = 0;
+        while let Some(&subscriber) = self.markets.list.get(market).and_then(|market| market.subscribers.get(next)) {
+            self.call(subscriber.instance, received_ns, event);
+            next += 1;
+        }
+    }
+
+    /// Tells the subscribers of a series of a closed bar.
+    fn dispatch_bar(&mut self, market: usize, series: usize, received_ns: Timestamp, bar: &Bar) {
+        let mut next = 0;
+        while let Some(market) = self.markets.list.get(market)
+            && let Some(&subscriber) = market.subscribers.get(next)
+        {
+            let event = Event::Bar(market.instrument.id, bar);
+            if subscriber.series == Some(series) {
+                self.call(subscriber.instance, received_ns, event);
+            }
+            next += 1;
+        }
+    }
+
+    /// Books an update of risk and tells the strategy.
+    fn on_update(&mut self, update: &OrderUpdate) {
+        self.now = self.now.max(update.received_ns);
+        if let Some(index) = self.slot_index(update.strategy)
+            && let Some(slot) = self.slots.get_mut(index)
+        {
+            slot.desk.apply(update);
+            self.call(index, update.received_ns, Event::Order(update));
+        }
+    }
+
+    /// Tells strategies of the orders that the shard had to deny.
+    fn tell_denials(&mut self) -> usize {
+        let mut told = 0;
+        for index in 0..self.slots.len() {
+            // As many as there are now: what those handlers want and cannot have is told in the next cycle.
+            let Some(slot) = self.slots.get(index).filter(|slot| slot.desk.has_denials_due) else { continue };
+            for _ in 0..slot.desk.working.len() {
+                let now = self.now;
+                let Some(update) = self.slots.get_mut(index).and_then(|slot| slot.desk.next_denial(now)) else { break };
+                self.on_update(&update);
+                told += 1;
+            }
+        }
+        told
+    }
+
+    fn fire_timers(&mut self) -> usize {
+        let mut fired = 0;
+        for index in 0..self.slots.len() {
+            // As many as may be pending: what those handlers ask for, in the past, is told in the next cycle.
+            for _ in 0..Desk::TIMERS_MAX {
+                let cycle_ns = self.cycle_ns;
+                let Some(at) = self.slots.get_mut(index).and_then(|slot| slot.desk.take_timer(cycle_ns)) else { break };
+                self.now = self.now.max(cycle_ns);
+                self.call(index, self.now, Event::Timer(at));
+                fired += 1;
+            }
+        }
+        fired
+    }
+
+    fn stop_all(&mut self) {
+        self.now = self.now.max(self.cycle_ns);
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(index) else { return };
+            let was_running = slot.desk.state == InstanceState::Running;
+            if slot.desk.state != InstanceState::Error {
+                slot.desk.state = InstanceState::Stopped;
+            }
+            if was_running {
+                self.invoke(index, self.now, Event::Stop);
+            }
+            self.halt(index, NoticeCode::StrategyStopped);
+        }
+    }
+
+    fn slot_index(&self, strategy: StrategyId) -> Option<usize> {
+        self.slot_of.get(strategy.index()).copied().flatten().map(usize::from)
+    }
+
+    fn call_by_id(&mut self, strategy: StrategyId, event: Event) {
+        if let Some(index) = self.slot_index(strategy) {
+            self.call(index, self.now, event);
+        }
+    }
+
+    /// Calls a handler of an instance, if it runs.
+    #[inline]
+    fn call(&mut self, index: usize, received_ns: Timestamp, event: Event) {
+        if self.slots.get(index).is_some_and(|slot| slot.desk.state == InstanceState::Running) {
+            self.invoke(index, received_ns, event);
+        }
+    }
+
+    /// Calls a handler, and sends what it wants.
+    fn invoke(&mut self, index: usize, received_ns: Timestamp, event: Event) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let moment = Moment { now: self.now, decided_ns: self.cycle_ns, received_ns };
+        self.counters.handler_calls.increment();
+        self.budget.calls += 1;
+        self.budget.last_called = index;
+        let started = self.budget.is_timing().then(|| self.budget.clock.now());
+        let Slot { strategy, desk } = slot;
+        let mut context = Context { now: moment.now, markets: &self.markets, desk, notices: &mut self.notices };
+        // A strategy that panicked is never called again, and of what it shares with others it can only read.
+        match catch_unwind(AssertUnwindSafe(|| strategy.handle(&mut context, event))) {
+            Ok(Ok(())) => desk.errors_in_row = 0,
+            Ok(Err(error)) => {
+                self.counters.handler_errors.increment();
+                desk.errors_in_row = desk.errors_in_row.saturating_add(1);
+                let notice = Notice::new(NoticeCode::StrategyError, moment.now).strategy(desk.id);
+                self.notices.send(notice.values(i128::from(desk.errors_in_row), i128::from(error.0)));
+                if desk.errors_in_row >= Shard::ERRORS_MAX && desk.state == InstanceState::Running {
+                    desk.state = InstanceState::Paused;
+                    desk.discard_outbox();
+                    self.halt(index, NoticeCode::StrategyPaused);
+                }
+            }
+            Err(payload) => {
+                self.counters.panics.increment();
+                let notice = Notice::new(NoticeCode::StrategyPanicked, moment.now).strategy(desk.id);
+                self.notices.send(notice.excerpt(panic_text(payload.as_ref()).as_bytes()));
+                // Dropping what a strategy panicked with could panic again; it happens once an instance.
+                std::mem::forget(payload);
+                desk.state = InstanceState::Error;
+                desk.discard_outbox();
+                desk.cancel_all(None);
+            }
+        }
+        if let Some(started) = started {
+            let took_ns = self.budget.clock.now().since(started);
+            self.check_budget(index, took_ns);
+        }
+        self.send(index, moment);
+    }
+
+    /// An instance calls no more: its orders are canceled.
+    fn halt(&mut self, index: usize, code: NoticeCode) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.desk.cancel_all(None);
+        self.notices.send(Notice::new(code, self.now).strategy(slot.desk.id));
+    }
+
+    /// Sends what the handler of an instance wanted.
+    #[inline]
+    fn send(&mut self, index: usize, moment: Moment) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let desk = &mut slot.desk;
+        for position in 0..desk.outbox.len() {
+            let Some(&order) = desk.outbox.get(position) else { break };
+            let market = self.markets.find(order.instrument).and_then(|market| self.markets.list.get_mut(market));
+            let Some(market) = market else { continue };
+            // Risk wants the market of what has an order.
+            market.is_mark_due = true;
+            let stamp = market.stamp(order.side);
+            let intent = OrderIntent { order, stamp, received_ns: moment.received_ns, decided_ns: moment.decided_ns };
+            if self.orders.try_send(intent).is_ok() {
+                self.counters.orders.increment();
+                desk.tally.orders_sent += 1;
+            } else {
+                desk.deny(order.client_order_id, DenialReason::LaneFull);
+                let notice = Notice::new(NoticeCode::Denied, moment.now).order(order.client_order_id);
+                let denial = Denial { reason: DenialReason::LaneFull, ..Denial::default() };
+                self.notices.denied(notice.instrument(order.instrument), &denial);
+            }
+        }
+        desk.outbox.clear();
+        if desk.has_cancels_due {
+            self.send_cancels(index);
+        }
+    }
+
+    fn send_cancels(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.desk.send_cancels(self.cycle_ns, |intent| {
+            let is_sent = self.cancels.try_send(intent).is_ok();
+            self.counters.cancels.add(u64::from(is_sent));
+            is_sent
+        });
+    }
+
+    /// Sends what waited for room or for the end of the cycle: cancels, and marks of what has a position or an order.
+    fn send_late(&mut self) {
+        for index in 0..self.slots.len() {
+            if self.slots.get(index).is_some_and(|slot| slot.desk.has_cancels_due) {
+                self.send_cancels(index);
+            }
+        }
+        for market in self.markets.list.iter_mut().filter(|market| market.is_mark_due) {
+            let instrument = market.instrument.id;
+            let is_concerned = |subscriber: &Subscriber| {
+                self.slots.get(subscriber.instance).is_some_and(|slot| slot.desk.is_concerned(instrument))
+            };
+            let quote = *market.top.quote();
+            if quote.is_two_sided() && market.subscribers.iter().any(is_concerned) {
+                market.is_mark_due = self.marks.try_send(Mark { instrument, quote }).is_err();
+            }
+        }
+    }
+
+    /// The cycle did something: its time is taken, see [`Budget`].
+    fn close_cycle(&mut self) {
+        let calls = std::mem::take(&mut self.budget.calls);
+        if self.budget.is_timing() {
+            self.budget.timed_cycles_left -= 1;
+        } else if calls > 0 {
+            let took_ns = self.budget.clock.now().since(self.cycle_ns);
+            if took_ns > self.budget.limit_ns {
+                self.budget.timed_cycles_left = Budget::TIMED_CYCLES;
+                if calls == 1 {
+                    self.check_budget(self.budget.last_called, took_ns);
+                }
+            }
+        }
+    }
+
+    fn check_budget(&mut self, index: usize, took_ns: u64) {
+        if took_ns > self.budget.limit_ns
+            && let Some(slot) = self.slots.get(index)
+        {
+            self.counters.slow_handlers.increment();
+            let notice = Notice::new(NoticeCode::StrategySlow, self.now).strategy(slot.desk.id);
+            self.notices.send(notice.values(i128::from(self.budget.limit_ns), i128::from(took_ns)));
+        }
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "with something that is no text",
+    }
+}

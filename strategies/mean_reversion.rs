@@ -1,0 +1,242 @@
+//! Mean reversion: buys below and sells above a moving average, and gets out at the average.
+//!
+//! On each closed bar it draws Bollinger bands around the closes of the last bars. It rests a buy at the lower band
+//! and a sell at the upper one, on the bet that a price that strayed comes back. Once it holds something, the order
+//! that would reduce that goes to the mean instead: that is where the bet is won. Both orders move with the bands,
+//! never take liquidity, and never let the position beyond its bound.
+
+use gannet::strategy::prelude::*;
+
+/// What can be set.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeanReversionParams {
+    /// How many bars the mean and the bands are of.
+    #[schemars(range(min = 2, max = 500))]
+    length: usize,
+    /// How many standard deviations the bands are from the mean.
+    #[schemars(range(min = 0.1, max = 10.0))]
+    width: f64,
+    /// Quantity of each order, in the base asset.
+    #[schemars(range(min = 0.00000001, max = 1000000.0))]
+    order_quantity: f64,
+    /// The largest position, long or short, in the base asset.
+    #[schemars(range(min = 0.00000001, max = 1000000.0))]
+    position_max: f64,
+    /// After a denial or reject, how long to wait before the next order on that side, in milliseconds.
+    #[schemars(range(min = 1, max = 60000))]
+    cool_down_ms: u64,
+}
+
+impl Default for MeanReversionParams {
+    fn default() -> Self {
+        Self { length: 20, width: 1.0, order_quantity: 0.002, position_max: 0.01, cool_down_ms: 1_000 }
+    }
+}
+
+/// One instance.
+pub struct MeanReversion {
+    instrument: InstrumentId,
+    order_quantity: Quantity,
+    position_max: Quantity,
+    bands: Bollinger,
+    buy: Quoter,
+    sell: Quoter,
+}
+
+impl Strategy for MeanReversion {
+    const METADATA: Metadata = Metadata {
+        kind: "mean_reversion",
+        display_name: "Mean reversion",
+        version: "1.0.0",
+        author: "Gannet",
+        description: "Rests orders at Bollinger bands of closed bars and exits at their mean.",
+        compatibility: Compatibility::ANY,
+    };
+
+    type Params = MeanReversionParams;
+
+    fn new(params: &Self::Params, setup: &Setup) -> Result<Self, FieldError> {
+        let instrument = setup.only_instrument()?;
+        setup.bars()?;
+        let order_quantity = setup.quantity("order_quantity", instrument, params.order_quantity)?;
+        let position_max = setup.quantity("position_max", instrument, params.position_max)?;
+        if position_max < order_quantity {
+            return Err(FieldError::new("position_max", "must be at least order_quantity"));
+        }
+        Ok(Self {
+            instrument: instrument.id,
+            order_quantity,
+            position_max,
+            bands: Bollinger::new(params.length, params.width),
+            buy: Quoter::new(instrument.id, Side::Buy, params.cool_down_ms),
+            sell: Quoter::new(instrument.id, Side::Sell, params.cool_down_ms),
+        })
+    }
+
+    /// The bars of the past make the bands ready at once.
+    fn on_start(&mut self, context: &mut Context) -> Handled {
+        for bar in context.bars(self.instrument) {
+            self.bands.update(price_to_float(bar.close));
+        }
+        Ok(())
+    }
+
+    fn on_bar(&mut self, context: &mut Context, _: InstrumentId, bar: &Bar) -> Handled {
+        self.bands.update(price_to_float(bar.close));
+        self.decide(context);
+        Ok(())
+    }
+
+    fn on_order(&mut self, context: &mut Context, update: &OrderUpdate) -> Handled {
+        self.buy.on_order(context, update);
+        self.sell.on_order(context, update);
+        if matches!(update.status, OrderStatus::Filled | OrderStatus::PartiallyFilled) {
+            // Another position wants other orders.
+            self.decide(context);
+        }
+        Ok(())
+    }
+
+    fn on_timer(&mut self, context: &mut Context, _: Timestamp) -> Handled {
+        self.buy.advance(context);
+        self.sell.advance(context);
+        Ok(())
+    }
+}
+
+impl MeanReversion {
+    /// Says where both orders should rest now.
+    fn decide(&mut self, context: &mut Context) {
+        let quote = context.quote(self.instrument).copied().filter(Quote::is_two_sided);
+        let rules = context.instrument(self.instrument).copied();
+        let (Some(bands), Some(quote), Some(rules)) = (self.bands.value(), quote, rules) else {
+            self.buy.withdraw(context);
+            self.sell.withdraw(context);
+            return;
+        };
+        let position = context.position(self.instrument).quantity;
+        for side in [Side::Buy, Side::Sell] {
+            // What this order would take off a position of the other sign, and what it may add to one of its own.
+            let against = Quantity(position.0.saturating_mul(-side.sign()));
+            let room = Quantity(self.position_max.0.saturating_add(against.0));
+            let (level, most) = match side {
+                _ if against > Quantity::ZERO => (bands.mean, against),
+                Side::Buy => (bands.lower, room),
+                Side::Sell => (bands.upper, room),
+            };
+            // Never through the market: joins the best price where the band is beyond it.
+            let price = float_to_price(level).map(|level| match side {
+                Side::Buy => rules.floor_to_tick(level.min(quote.bid)),
+                Side::Sell => rules.ceil_to_tick(level.max(quote.ask)),
+            });
+            let quantity = rules.floor_to_lot(self.order_quantity.min(most));
+            let quoter = match side {
+                Side::Buy => &mut self.buy,
+                Side::Sell => &mut self.sell,
+            };
+            match price {
+                Some(price) if price > Price::ZERO && quantity > Quantity::ZERO => {
+                    quoter.quote(context, price, quantity);
+                }
+                _ => quoter.withdraw(context),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gannet::strategy::testkit::Kit;
+
+    /// An instance warmed with closes around 100.00, of which the bands are 99.00 and 101.00.
+    fn started() -> Kit {
+        let params = MeanReversionParams { length: 4, width: 1.0, ..MeanReversionParams::default() };
+        let mut kit = Kit::of::<MeanReversion>(&params);
+        kit.warm(&[99_00, 101_00, 99_00, 101_00]);
+        kit.book(99_99, 100_01);
+        kit
+    }
+
+    fn prices(kit: &mut Kit) -> Vec<(Side, i64)> {
+        kit.take_orders().iter().map(|intent| (intent.order.side, intent.order.price.0)).collect()
+    }
+
+    #[test]
+    fn rests_at_both_bands_and_follows_them() {
+        let mut kit = started();
+        kit.bar(99_00);
+        let first = kit.take_orders();
+        assert_eq!(first.iter().map(|intent| intent.order.price.0).collect::<Vec<_>>(), [99_00, 101_00]);
+        assert!(first.iter().all(|intent| intent.order.is_post_only && intent.stamp.is_synced));
+        // The same bands again: nothing to do.
+        kit.accept_all();
+        kit.bar(101_00);
+        assert_eq!((prices(&mut kit), kit.take_cancels().len()), (vec![], 0));
+        // Other bands: the old orders go first, the new ones come when that is confirmed.
+        kit.bar(103_00);
+        assert_eq!((prices(&mut kit), kit.take_cancels().len()), (vec![], 2));
+        first.iter().for_each(|intent| kit.canceled(intent.order.client_order_id));
+        assert_eq!(prices(&mut kit).len(), 2);
+    }
+
+    #[test]
+    fn a_band_beyond_the_market_joins_the_best_price() {
+        let mut kit = started();
+        kit.book(98_00, 98_02);
+        kit.bar(99_00);
+        assert_eq!(prices(&mut kit), [(Side::Buy, 98_00), (Side::Sell, 101_00)]);
+    }
+
+    #[test]
+    fn exits_at_the_mean_and_keeps_within_its_bound() {
+        let mut kit = started();
+        kit.bar(99_00);
+        let orders = kit.take_orders();
+        kit.accept_all();
+        kit.filled(orders[0].order.client_order_id, orders[0].order.quantity);
+        // The next buy at the band, and the sell moves to the mean, for what is held.
+        assert_eq!(prices(&mut kit), [(Side::Buy, 99_00)]);
+        kit.canceled(orders[1].order.client_order_id);
+        assert_eq!(prices(&mut kit), [(Side::Sell, 100_01)]);
+        // Buys until there is no room.
+        for _ in 0..10 {
+            let buys: Vec<_> = kit.open_orders().into_iter().filter(|order| order.side == Side::Buy).collect();
+            buys.iter().for_each(|order| kit.filled(order.client_order_id, order.quantity));
+        }
+        assert_eq!(kit.position().quantity, Quantity(1_000));
+        assert!(kit.open_orders().iter().all(|order| order.side == Side::Sell));
+    }
+
+    #[test]
+    fn backs_off_after_a_denial() {
+        let mut kit = started();
+        kit.bar(99_00);
+        for intent in kit.take_orders() {
+            kit.denied(intent.order.client_order_id, DenialReason::PriceTooFar);
+        }
+        kit.advance_ms(900);
+        assert_eq!(prices(&mut kit), []);
+        kit.advance_ms(200);
+        assert_eq!(prices(&mut kit).len(), 2);
+    }
+
+    #[test]
+    fn sends_nothing_from_a_book_that_is_not_in_sync() {
+        let mut kit = started();
+        kit.depth_lost();
+        kit.bar(99_00);
+        assert_eq!(prices(&mut kit), []);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for (field, params) in [
+            ("order_quantity", MeanReversionParams { order_quantity: 0.000001, ..Default::default() }),
+            ("position_max", MeanReversionParams { position_max: 0.001, ..Default::default() }),
+        ] {
+            assert_eq!(Kit::try_of::<MeanReversion>(&params).err().map(|error| error.field), Some(field.to_owned()));
+        }
+    }
+}
