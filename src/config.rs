@@ -6,7 +6,7 @@
 
 use crate::pipeline::idle::IdleStrategy;
 use crate::pipeline::threads::{Layout, ThreadSpec};
-use crate::strategy::schema::{self, FieldError};
+use crate::strategy::{FieldError, registry, schema};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -214,9 +214,16 @@ pub struct InstrumentConfig {
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
     pub passive_collar_bps: Option<u32>,
-    /// C16: how much of the depth near the touch an order may be, in percent.
+    /// C13: how far past the opposite touch a market order is taken to fill, in basis points.
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
+    pub slippage_max_bps: Option<u32>,
+    /// C18: the largest position of all strategies together, long or short, in the base asset.
+    #[serde(default)]
+    pub position_max: Option<String>,
+    /// C16: how much of the depth near the touch an order may be, in percent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
     pub depth_share_max_percent: Option<u32>,
 }
 
@@ -319,16 +326,21 @@ impl Config {
         let one = |field: &str, reason: String| ConfigErrors(vec![FieldError::new(field.to_owned(), reason)]);
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| one("", error.to_string()))?;
         let value = serde_json::to_value(&table).map_err(|error| one("", error.to_string()))?;
-        let mut errors = schema::check(&schema::of::<Self>(), &value);
-        if !errors.is_empty() {
-            // What can be judged all the same is: the strategies' own parameters.
-            errors.extend(params_errors(&value));
-            return Err(ConfigErrors(errors));
-        }
-        let config: Self = serde_json::from_value(value.clone()).map_err(|error| one("", error.to_string()))?;
-        let mut errors = config.validate();
+        let mut errors = schema::validate(&schema::of::<Self>(), &value).err().unwrap_or_default();
         errors.extend(params_errors(&value));
-        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+        // What is wrong by the schema is taken out, so that the rest can be judged in the same run.
+        let mut rest = value;
+        for error in &errors {
+            remove(&mut rest, &error.field);
+        }
+        match serde_json::from_value::<Self>(rest) {
+            Ok(config) => {
+                errors.extend(config.validate());
+                if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+            }
+            Err(error) if errors.is_empty() => Err(one("", error.to_string())),
+            Err(_) => Err(ConfigErrors(errors)),
+        }
     }
 
     /// Judges the values against each other: names that must be unique or must exist, decimals, URLs, sources.
@@ -349,7 +361,8 @@ impl Config {
                 ("market_stream", &venue.market_stream, "wss://", "ws://"),
                 ("order_api", &venue.order_api, "wss://", "ws://"),
             ] {
-                if !url.starts_with(secure) && !(url.starts_with(plain) && (venue.allow_plaintext || is_loopback(url))) {
+                if !url.starts_with(secure) && !(url.starts_with(plain) && (venue.allow_plaintext || is_loopback(url)))
+                {
                     wrong(key(name), format!("{url:?} must begin with {secure} ({plain} is for loopback only)"));
                 }
             }
@@ -367,11 +380,23 @@ impl Config {
             if !self.venues.iter().any(|venue| venue.name == instrument.venue) {
                 wrong(key("venue"), format!("no venue is named {:?}", instrument.venue));
             }
-            let is_symbol = instrument.symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            let is_symbol = instrument
+                .symbol
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
             if !is_symbol || crate::types::Symbol::new(&instrument.symbol).is_none() {
-                wrong(key("symbol"), format!("{:?} is no symbol; the venue writes them in upper case", instrument.symbol));
+                wrong(
+                    key("symbol"),
+                    format!("{:?} is no symbol; the venue writes them in upper case", instrument.symbol),
+                );
             }
-            let is_same = |other: &InstrumentConfig| (&other.venue, &other.symbol) == (&instrument.venue, &instrument.symbol);
+            if let Some(text) = &instrument.position_max
+                && let Some(problem) = not_a_positive_decimal(text)
+            {
+                wrong(key("position_max"), problem);
+            }
+            let is_same =
+                |other: &InstrumentConfig| (&other.venue, &other.symbol) == (&instrument.venue, &instrument.symbol);
             if self.instruments.iter().take(index).any(is_same) {
                 wrong(key("symbol"), format!("{}:{} is listed twice", instrument.venue, instrument.symbol));
             }
@@ -384,14 +409,20 @@ impl Config {
             for (order, name) in strategy.instruments.iter().enumerate() {
                 if self.instrument_index(name).is_none() {
                     let known: Vec<String> = self.instruments.iter().map(InstrumentConfig::name).collect();
-                    wrong(key(&format!("instruments[{order}]")), format!("no instrument is named {name:?}; there are {}", known.join(", ")));
+                    wrong(
+                        key(&format!("instruments[{order}]")),
+                        format!("no instrument is named {name:?}; there are {}", known.join(", ")),
+                    );
                 }
             }
             if strategy.shard.is_some_and(|shard| shard >= self.engine.shards) {
                 wrong(key("shard"), format!("must be below engine.shards, which is {}", self.engine.shards));
             }
             if bar_interval_ns(&strategy.bars).is_none() {
-                wrong(key("bars"), format!("{:?} is no interval; 1s, 1m, 3m, 5m, 15m, 30m, 1h, 1d are allowed", strategy.bars));
+                wrong(
+                    key("bars"),
+                    format!("{:?} is no interval; 1s, 1m, 3m, 5m, 15m, 30m, 1h, 1d are allowed", strategy.bars),
+                );
             }
             let limits = &strategy.limits;
             let decimals = [
@@ -401,8 +432,8 @@ impl Config {
                 ("limits.position_max", limits.position_max.as_ref()),
             ];
             for (name, text) in decimals {
-                if text.is_some_and(|text| !text.parse::<Decimal>().is_ok_and(|value| value > Decimal::ZERO)) {
-                    wrong(key(name), format!("{:?} must be a positive decimal in quotes, such as \"0.5\"", text.map_or("", String::as_str)));
+                if let Some(problem) = text.and_then(|text| not_a_positive_decimal(text)) {
+                    wrong(key(name), problem);
                 }
             }
             if limits.messages_per_second.is_some() != limits.message_burst.is_some() {
@@ -480,8 +511,36 @@ pub fn bar_interval_ns(name: &str) -> Option<u64> {
 pub fn is_loopback(url: &str) -> bool {
     let host = url.split("://").nth(1).unwrap_or(url);
     let host = host.split('/').next().unwrap_or(host);
-    let host = host.strip_prefix('[').and_then(|host| host.split(']').next()).unwrap_or_else(|| host.split(':').next().unwrap_or(host));
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.split(']').next())
+        .unwrap_or_else(|| host.split(':').next().unwrap_or(host));
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Takes the value at `path` (`a.b[0].c`) out, if it is there. Items of lists become null, so that others keep their
+/// places.
+fn remove(value: &mut serde_json::Value, path: &str) {
+    let pointer = path.replace('.', "/").replace('[', "/").replace(']', "");
+    let pointer = format!("/{pointer}");
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+    match value.pointer_mut(parent) {
+        Some(serde_json::Value::Object(fields)) => {
+            fields.remove(key);
+        }
+        Some(serde_json::Value::Array(items)) => {
+            if let Some(item) = key.parse().ok().and_then(|index: usize| items.get_mut(index)) {
+                *item = serde_json::Value::Null;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What is wrong with a text that must be a positive decimal.
+fn not_a_positive_decimal(text: &str) -> Option<String> {
+    let is_fine = text.parse::<Decimal>().is_ok_and(|value| value > Decimal::ZERO);
+    (!is_fine).then(|| format!("{text:?} must be a positive decimal in quotes, such as \"0.5\""))
 }
 
 /// Judges each strategy's parameters against its own schema.
@@ -490,15 +549,16 @@ fn params_errors(value: &serde_json::Value) -> Vec<FieldError> {
     let strategies = value.get("strategies").and_then(serde_json::Value::as_array);
     for (index, strategy) in strategies.into_iter().flatten().enumerate() {
         let Some(kind) = strategy.get("kind").and_then(serde_json::Value::as_str) else { continue };
-        let Some(entry) = crate::strategy::registry::find(kind) else {
-            let known: Vec<&str> = crate::strategy::registry::registry().iter().map(|entry| entry.metadata.kind).collect();
-            errors.push(FieldError::new(format!("strategies[{index}].kind"), format!("no strategy is of kind {kind:?}; there are {}", known.join(", "))));
+        let Some(entry) = registry::find(kind) else {
+            let known: Vec<&str> = registry::registry().iter().map(|entry| entry.metadata.kind).collect();
+            let message = format!("no strategy is of kind {kind:?}; there are {}", known.join(", "));
+            errors.push(FieldError::new(format!("strategies[{index}].kind"), message));
             continue;
         };
-        let empty = serde_json::Value::Object(serde_json::Map::new());
-        let params = strategy.get("params").unwrap_or(&empty);
-        for error in schema::check(&(entry.schema)(), params) {
-            errors.push(error.under(&format!("strategies[{index}].params")));
+        let params = strategy.get("params").unwrap_or(&serde_json::Value::Null);
+        for FieldError { field, message } in entry.validate(params).err().unwrap_or_default() {
+            let dot = if field.is_empty() { "" } else { "." };
+            errors.push(FieldError::new(format!("strategies[{index}].params{dot}{field}"), message));
         }
     }
     errors
@@ -515,14 +575,24 @@ mod tests {
     }
 
     #[test]
-    fn six_mistakes_are_told_at_once_each_with_its_key() {
+    fn all_mistakes_are_told_at_once_each_with_its_key() {
         let text = EXAMPLE
             .replace("layout = \"auto\"", "layout = \"fast\"")
             .replace("shutdown_timeout_ms = 5000", "shutdown_timeout_ms = -1\nshutdown_tiemout_ms = 1")
-            .replace("collar_bps = 50", "collar_bps = 0");
-        let text = text.replace("kind = \"MarketMaker\"", "kind = \"MarketMuker\"").replace("warm_up_bars = 60", "warm_up_bars = \"many\"");
+            .replace("\ncollar_bps = 50", "\ncollar_bps = 0")
+            .replace("[\"binance:BTCUSDT\"]", "[\"binance:DOGEUSDT\"]");
+        let text = text
+            .replace("kind = \"MarketMaker\"", "kind = \"MarketMuker\"")
+            .replace("warm_up_bars = 60", "warm_up_bars = \"many\"");
         let errors = Config::parse(&text).expect_err("six mistakes").to_string();
-        for key in ["engine.layout", "engine.shutdown_timeout_ms", "shutdown_tiemout_ms", "collar_bps", "MarketMuker", "warm_up_bars"] {
+        for key in [
+            "engine.layout",
+            "engine.shutdown_timeout_ms",
+            "shutdown_tiemout_ms",
+            "collar_bps",
+            "MarketMuker",
+            "warm_up_bars",
+        ] {
             assert!(errors.contains(key), "{key} in\n{errors}");
         }
     }

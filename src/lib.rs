@@ -23,10 +23,12 @@
 extern crate self as gannet;
 
 pub mod book;
-#[allow(clippy::disallowed_macros, reason = "cold")]
+#[allow(clippy::disallowed_macros, reason = "cold: read at start")]
+pub mod config;
+#[allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "cold: the plane that may wait")]
 pub mod control;
 pub mod feed;
-pub mod gateway;
+// pub mod gateway;
 pub mod metrics;
 pub mod pipeline;
 pub mod strategy;

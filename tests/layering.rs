@@ -18,23 +18,38 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pipeline/idle", &["types"]),
     ("pipeline/threads", &["types", "pipeline"]),
     ("feed", &["types", "venue", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"]),
-    ("strategy", &["types", "book", "portfolio", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock", "strategies"]),
+    (
+        "strategy",
+        &[
+            "types",
+            "book",
+            "portfolio",
+            "metrics",
+            "pipeline::lane",
+            "pipeline::stage",
+            "pipeline::clock",
+            "strategies",
+        ],
+    ),
     ("risk", &["types", "portfolio", "metrics", "pipeline::lane", "pipeline::stage"]),
-    ("gateway", &["types", "venue", "risk::Approved", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"]),
+    (
+        "gateway",
+        &["types", "venue", "risk::Approved", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"],
+    ),
     ("exchange", &["types", "book", "venue", "matching", "portfolio"]),
 ];
 
 /// Crates that only cold modules may name.
-const COLD_CRATES: &[&str] = &["tokio", "sqlx", "tracing", "rust_decimal", "reqwest", "axum", "clap", "ratatui", "toml"];
+const COLD_CRATES: &[&str] =
+    &["tokio", "sqlx", "tracing", "rust_decimal", "reqwest", "axum", "clap", "ratatui", "toml"];
 
 /// Hot modules, and the one crate each of them alone may name.
-const HOT: &[&str] = &["types", "feed", "book", "strategy", "risk", "gateway", "metrics", "portfolio", "pipeline", "venue"];
+const HOT: &[&str] =
+    &["types", "feed", "book", "strategy", "risk", "gateway", "metrics", "portfolio", "pipeline", "venue"];
 
 /// Cold files inside hot modules, each with the reason.
-const COLD_FILES: &[(&str, &str)] = &[
-    ("strategy/command.rs", "a subcommand"),
-    ("pipeline/mod.rs", "builds the machine, once"),
-];
+const COLD_FILES: &[(&str, &str)] =
+    &[("strategy/command.rs", "a subcommand"), ("pipeline/mod.rs", "builds the machine, once")];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -108,7 +123,8 @@ fn modules_import_only_what_the_architecture_allows() {
         for path in crate_paths(&code(file)) {
             let is_within = |module: &str| path == module || path.starts_with(&format!("{module}::"));
             if !is_within(&own) && !allowed.iter().any(|module| is_within(module)) {
-                wrong.push(format!("{} names crate::{path}", file.strip_prefix(source()).expect("below src").display()));
+                wrong
+                    .push(format!("{} names crate::{path}", file.strip_prefix(source()).expect("below src").display()));
             }
         }
     }

@@ -147,7 +147,10 @@ impl Feed {
                 self.core.counters.connects.increment();
                 self.core.notice(Notice::new(NoticeCode::Connected, now));
                 if connection.queue(&self.subscription).is_err() {
-                    self.core.notice(Notice::new(NoticeCode::Misconfigured, now).excerpt(b"the subscription does not fit the write buffer"));
+                    self.core.notice(
+                        Notice::new(NoticeCode::Misconfigured, now)
+                            .excerpt(b"the subscription does not fit the write buffer"),
+                    );
                 }
                 // Make before break: the old connection served until here, and the ids remove what both deliver.
                 if let Some(old) = self.connection.replace(connection) {
@@ -198,7 +201,8 @@ impl Feed {
             return;
         }
         for stream in self.core.streams.iter_mut().flatten() {
-            if stream.depth.wants_snapshot(now) && self.requests.try_send(Request::Snapshot(stream.instrument)).is_ok() {
+            if stream.depth.wants_snapshot(now) && self.requests.try_send(Request::Snapshot(stream.instrument)).is_ok()
+            {
                 self.core.counters.snapshots_requested.increment();
             }
         }
@@ -258,7 +262,8 @@ impl Core {
                 self.trade(instrument, trade, aggressor, (first_trade_id, last_trade_id));
             }
             Ok(MarketFrame::Depth { instrument, first_update_id, last_update_id, previous_update_id, exchange_ns }) => {
-                let update = DepthUpdate { first_update_id, last_update_id, previous_update_id, exchange_ns, received_ns };
+                let update =
+                    DepthUpdate { first_update_id, last_update_id, previous_update_id, exchange_ns, received_ns };
                 self.depth(codec, instrument, update);
             }
             Ok(MarketFrame::Shutdown) => self.is_leaving = true,
@@ -327,13 +332,20 @@ impl Core {
         let Some(Some(stream)) = self.streams.get_mut(instrument.index()) else { return };
         let (bids, asks) = codec.levels();
         let levels = || {
-            let side = |side| move |level: &crate::venue::binance::Level| SideLevel { side, price: level.price, quantity: level.quantity };
+            let side = |side| {
+                move |level: &crate::venue::binance::Level| SideLevel {
+                    side,
+                    price: level.price,
+                    quantity: level.quantity,
+                }
+            };
             bids.iter().map(side(Side::Buy)).chain(asks.iter().map(side(Side::Sell)))
         };
         let received_ns = update.received_ns;
         match stream.depth.on_update(update, levels()) {
             Verdict::Apply => {
-                let stamp = LevelStamp { update_id: update.last_update_id, exchange_ns: update.exchange_ns, received_ns };
+                let stamp =
+                    LevelStamp { update_id: update.last_update_id, exchange_ns: update.exchange_ns, received_ns };
                 let count = bids.len() + asks.len();
                 let mut is_whole = true;
                 for outbox in &mut self.outboxes {

@@ -1,7 +1,6 @@
 //! The strategies that were compiled in, by name.
 
 use super::{AnyStrategy, FieldError, Metadata, Setup, Strategy, schema};
-use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use std::any::Any;
 
@@ -23,7 +22,7 @@ impl Entry {
         Self {
             metadata: S::METADATA,
             file,
-            schema: schema_of::<S>,
+            schema: schema::of::<S::Params>,
             params: |value| {
                 let params = serde_json::from_value::<S::Params>(value.clone());
                 params.map(|params| Box::new(params) as _).map_err(|error| FieldError::new("", error.to_string()))
@@ -68,11 +67,6 @@ impl Entry {
         let params = self.params(params)?;
         (self.build)(params.as_ref(), setup).map_err(|error| vec![error])
     }
-}
-
-fn schema_of<S: Strategy>() -> Value {
-    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<S::Params>().to_value()
 }
 
 /// Every strategy, in order of file names.

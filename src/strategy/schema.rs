@@ -4,6 +4,7 @@
 //! is a test of the registry: an unknown keyword would be a bound that is shown in forms and not checked.
 
 use super::FieldError;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 /// Keywords that bound a value and are checked here.
@@ -29,6 +30,13 @@ const CHECKED: [&str; 17] = [
 
 /// Keywords that describe and bound nothing. `format` names the width of numbers, which their type in Rust bounds.
 const DESCRIPTIVE: [&str; 6] = ["$schema", "title", "description", "default", "examples", "format"];
+
+/// The JSON Schema of a type: draft 7, without references.
+#[must_use]
+pub fn of<T: schemars::JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
 
 /// Checks `value` against `schema` and answers everything that is wrong.
 ///

@@ -4,13 +4,13 @@
 //! makes the connection (cold). Each venue has a folder of its own: what its frames mean.
 
 pub mod binance;
-pub mod connection;
 #[allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
     reason = "cold: makes connections, and names what failed"
 )]
 pub mod connect;
+pub mod connection;
 #[allow(clippy::disallowed_macros, reason = "cold: once a connection")]
 pub mod handshake;
 pub mod socket;

@@ -26,7 +26,9 @@ pub const fn classify(status: u16, code: i32) -> Refusal {
         (418 | 429, _) | (_, -1003 | -1015) => Refusal::TooMany,
         (_, -2011 | -2013) => Refusal::NoSuchOrder,
         // Unauthorised, malformed, filtered, refused by the matching engine's own rules.
-        (_, -1002 | -1010 | -1013 | -1014 | -1020 | -1021 | -1022 | -1199..=-1099 | -2010 | -2014 | -2015 | -2016) => Refusal::Proven,
+        (_, -1002 | -1010 | -1013 | -1014 | -1020 | -1021 | -1022 | -1199..=-1099 | -2010 | -2014 | -2015 | -2016) => {
+            Refusal::Proven
+        }
         _ => Refusal::Unproven,
     }
 }
