@@ -1,0 +1,286 @@
+//! One venue's REST interface: what is asked rarely and may take its time.
+
+use crate::config::{KeyKind, SecretSource, Venue};
+use crate::pipeline::clock::Clock;
+use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Money, Symbol, VenueId};
+use crate::venue::binance::rest::{self, AssetBalance, InstrumentSpec, Request, Snapshot};
+use crate::venue::binance::{Credentials, Market, MarketSymbol, UserCodec};
+use crate::venue::connect::{Endpoint, Plaintext, tls_config};
+use rustls::ClientConfig;
+use secrecy::SecretString;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest body that is read.
+const BODY_BYTES_MAX: usize = 64 << 20;
+/// Orders or trades in one page.
+const PAGE_ROWS: usize = 1_000;
+/// Pages read at most.
+const PAGES_MAX: usize = 10_000;
+
+/// Why the venue gave no answer that can be used.
+#[derive(Debug)]
+pub struct ClientError {
+    /// What was asked.
+    pub request: String,
+    /// What came of it, in words.
+    pub problem: String,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.request, self.problem)
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// A client of one venue with one account's keys.
+pub struct VenueClient {
+    /// The configured name.
+    pub name: String,
+    /// Keys.
+    pub credentials: Arc<Credentials>,
+    /// The market streams' address.
+    pub market_stream: Endpoint,
+    /// The WebSocket API's address.
+    pub order_api: Endpoint,
+    /// TLS as all connections use it.
+    pub tls: Arc<ClientConfig>,
+    base: String,
+    http: reqwest::Client,
+    clock: Clock,
+    /// The venue's clock less ours.
+    offset_ns: i64,
+}
+
+impl VenueClient {
+    /// A client of the configured venue. Reads the keys.
+    ///
+    /// # Errors
+    /// What is wrong with keys or addresses, in words.
+    pub fn new(venue: &Venue, clock: &Clock) -> Result<Self, String> {
+        let problem = |what: &str, error: &dyn fmt::Display| format!("venue {}: {what}: {error}", venue.name);
+        let credentials = credentials(venue).map_err(|error| problem("keys", &error))?;
+        let plaintext = if venue.allow_plaintext { Plaintext::Anywhere } else { Plaintext::LoopbackOnly };
+        let tls = tls_config(None).map_err(|error| problem("TLS", &error))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured((*tls).clone())
+            .timeout(REQUEST_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|error| problem("HTTP", &error))?;
+        Ok(Self {
+            name: venue.name.clone(),
+            credentials: Arc::new(credentials),
+            market_stream: Endpoint::parse(&venue.market_stream, plaintext).map_err(|error| problem("market_stream", &error))?,
+            order_api: Endpoint::parse(&venue.order_api, plaintext).map_err(|error| problem("order_api", &error))?,
+            tls,
+            base: venue.rest.trim_end_matches('/').to_owned(),
+            http,
+            clock: clock.clone(),
+            offset_ns: 0,
+        })
+    }
+
+    /// The venue's clock less ours, as measured by [`VenueClient::measure_clock`].
+    #[must_use]
+    pub const fn offset_ns(&self) -> i64 {
+        self.offset_ns
+    }
+
+    /// Measures the venue's clock: of three answers the quickest counts, as half its round trip is the error.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer.
+    pub async fn measure_clock(&mut self) -> Result<i64, ClientError> {
+        let mut best: Option<(u64, i64)> = None;
+        for _ in 0..3 {
+            let request = Request::time(Market::Spot);
+            let before = self.clock.now();
+            let body = self.fetch(&request).await?;
+            let round_trip_ns = self.clock.now().since(before);
+            let venue = rest::decode_time(&body).map_err(|error| unreadable(&request, &error))?;
+            let ours = before.plus(round_trip_ns / 2);
+            // The venue tells whole milliseconds: half of one is the best guess of what it cut.
+            let venue_ns = i128::from(venue.nanos()) + 500_000;
+            let offset_ns = i64::try_from(venue_ns - i128::from(ours.nanos())).unwrap_or(0);
+            if best.is_none_or(|(quickest, _)| round_trip_ns < quickest) {
+                best = Some((round_trip_ns, offset_ns));
+            }
+        }
+        self.offset_ns = best.map_or(0, |(_, offset_ns)| offset_ns);
+        Ok(self.offset_ns)
+    }
+
+    /// The instruments of these symbols.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn instruments(&self, symbols: &[Symbol]) -> Result<Vec<InstrumentSpec>, ClientError> {
+        let request = Request::exchange_info(Market::Spot, symbols);
+        let body = self.fetch(&request).await?;
+        rest::decode_exchange_info(&body, symbols).map_err(|error| unreadable(&request, &error))
+    }
+
+    /// A snapshot of an instrument's book.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn snapshot(&self, instrument: &Instrument) -> Result<Snapshot, ClientError> {
+        let request = Request::depth(Market::Spot, instrument.symbol);
+        let mut body = self.fetch(&request).await?;
+        rest::decode_snapshot(&mut body, &MarketSymbol::from(instrument)).map_err(|error| unreadable(&request, &error))
+    }
+
+    /// The last `count` closed bars of an instrument.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn bars(&self, instrument: &Instrument, interval: &str, count: u32) -> Result<Vec<HistoryBar>, ClientError> {
+        // One more than wanted, as the running bar comes with them.
+        let limit = u16::try_from(count.saturating_add(1)).unwrap_or(1_000).min(1_000);
+        let request = Request::klines(Market::Spot, instrument.symbol, interval, limit);
+        let body = self.fetch(&request).await?;
+        let bars = rest::decode_klines(&body, &MarketSymbol::from(instrument)).map_err(|error| unreadable(&request, &error))?;
+        let interval_ns = crate::config::bar_interval_ns(interval).unwrap_or(0);
+        let venue_now = self.clock.now().nanos().saturating_add_signed(self.offset_ns);
+        Ok(bars.into_iter().filter(|bar| bar.open_ns.nanos().saturating_add(interval_ns) <= venue_now).collect())
+    }
+
+    /// The account's balances.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn balances(&self) -> Result<Vec<AssetBalance>, ClientError> {
+        let request = Request::account(&self.credentials, self.venue_ms());
+        let body = self.fetch(&request).await?;
+        rest::decode_account(&body).map_err(|error| unreadable(&request, &error))
+    }
+
+    /// Every order of the account in an instrument, page by page from venue order id `from`.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn orders(&self, instruments: &Arc<Instruments>, venue: VenueId, instrument: &Instrument, from: u64) -> Result<Vec<ExecutionReport>, ClientError> {
+        let mut codec = UserCodec::new(Arc::clone(instruments), venue);
+        let mut all: Vec<ExecutionReport> = Vec::new();
+        let mut from = from;
+        for _ in 0..PAGES_MAX {
+            let request = Request::all_orders(&self.credentials, instrument.symbol, Some(from), self.venue_ms());
+            let mut body = self.fetch(&request).await?;
+            let page = codec.decode_orders(&mut body).map_err(|error| unreadable(&request, &error))?;
+            let count = page.len();
+            all.extend_from_slice(page);
+            from = all.last().map_or(from, |last| last.venue_order_id + 1);
+            if count < PAGE_ROWS {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Every fill of the account in an instrument, page by page from the venue's trade id `from`.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn trades(&self, instruments: &Arc<Instruments>, venue: VenueId, instrument: &Instrument, from: u64) -> Result<Vec<ExecutionReport>, ClientError> {
+        let mut codec = UserCodec::new(Arc::clone(instruments), venue);
+        let mut all: Vec<ExecutionReport> = Vec::new();
+        let mut from = from;
+        for _ in 0..PAGES_MAX {
+            let request = Request::my_trades(&self.credentials, instrument.symbol, Some(from), self.venue_ms());
+            let mut body = self.fetch(&request).await?;
+            let page = codec.decode_trades(&mut body).map_err(|error| unreadable(&request, &error))?;
+            let count = page.len();
+            all.extend_from_slice(page);
+            from = all.last().map_or(from, |last| last.execution_id + 1);
+            if count < PAGE_ROWS {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    fn venue_ms(&self) -> u64 {
+        self.clock.now().nanos().saturating_add_signed(self.offset_ns) / 1_000_000
+    }
+
+    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, ClientError> {
+        let failed = |problem: String| ClientError { request: format!("{} {request:?}", self.base), problem };
+        let mut builder = self.http.get(format!("{}{}", self.base, request.path_and_query));
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let mut response = builder.send().await.map_err(|error| failed(error.without_url().to_string()))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(error.without_url().to_string()))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > BODY_BYTES_MAX {
+                return Err(failed(format!("the answer is over {BODY_BYTES_MAX} bytes")));
+            }
+        }
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(failed(match rest::decode_error(&mut body) {
+            Ok(error) => format!("{status}, code {}: {}", error.code, error.message),
+            Err(_) => format!("{status}"),
+        }))
+    }
+}
+
+fn unreadable(request: &Request, error: &dyn fmt::Display) -> ClientError {
+    ClientError { request: format!("{request:?}"), problem: format!("the answer cannot be read: {error}") }
+}
+
+/// Reads the keys of a venue from where its configuration says.
+fn credentials(venue: &Venue) -> Result<Credentials, String> {
+    let api_key = secret("api_key", &venue.api_key)?;
+    let secret = secret("secret", &venue.secret)?;
+    let made = match venue.key_kind {
+        KeyKind::Ed25519 => Credentials::ed25519(api_key, &secret),
+        KeyKind::Hmac => Credentials::hmac(api_key, &secret),
+    };
+    made.map_err(|error| error.to_string())
+}
+
+/// Reads one secret.
+fn secret(key: &str, source: &SecretSource) -> Result<SecretString, String> {
+    match (&source.file, &source.env) {
+        (Some(path), None) => {
+            let named = |error: &dyn fmt::Display| format!("{key}.file {}: {error}", path.display());
+            let metadata = std::fs::symlink_metadata(path).map_err(|error| named(&error))?;
+            if !metadata.is_file() {
+                return Err(named(&"must be a regular file, not a link or a folder"));
+            }
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                if metadata.permissions().mode() & 0o077 != 0 {
+                    return Err(named(&"may be read by others: chmod 600 it"));
+                }
+            }
+            let mut text = String::new();
+            let mut file = std::fs::File::open(path).map_err(|error| named(&error))?;
+            file.read_to_string(&mut text).map_err(|error| named(&error))?;
+            Ok(SecretString::from(text.trim().to_owned()))
+        }
+        (None, Some(name)) => std::env::var(name)
+            .map(|text| SecretString::from(text.trim().to_owned()))
+            .map_err(|_| format!("{key}.env: the environment variable {name} is not set")),
+        _ => Err(format!("{key}: exactly one of `file` and `env` is needed")),
+    }
+}
+
+/// The sum of what is free and what orders hold.
+#[must_use]
+pub fn total(balance: &AssetBalance) -> Money {
+    balance.free.saturating_add(balance.locked)
+}
