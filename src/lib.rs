@@ -24,4 +24,5 @@ extern crate self as gannet;
 
 pub mod metrics;
 pub mod pipeline;
+pub mod portfolio;
 pub mod types;
