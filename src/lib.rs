@@ -25,4 +25,5 @@ extern crate self as gannet;
 pub mod metrics;
 pub mod pipeline;
 pub mod portfolio;
+pub mod risk;
 pub mod types;
