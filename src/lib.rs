@@ -28,10 +28,12 @@ pub mod config;
 #[allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "cold: the plane that may wait")]
 pub mod control;
 pub mod feed;
-// pub mod gateway;
+pub mod gateway;
 pub mod metrics;
 pub mod pipeline;
 pub mod strategy;
+pub mod portfolio;
+pub mod risk;
 pub mod types;
 pub mod venue;
 

@@ -59,13 +59,12 @@ pub struct VenueClient {
 }
 
 impl VenueClient {
-    /// A client of the configured venue. Reads the keys.
+    /// A client of the configured venue.
     ///
     /// # Errors
-    /// What is wrong with keys or addresses, in words.
-    pub fn new(venue: &Venue, clock: &Clock) -> Result<Self, String> {
+    /// What is wrong with the addresses, in words.
+    pub fn new(venue: &Venue, credentials: Credentials, clock: &Clock) -> Result<Self, String> {
         let problem = |what: &str, error: &dyn fmt::Display| format!("venue {}: {what}: {error}", venue.name);
-        let credentials = credentials(venue).map_err(|error| problem("keys", &error))?;
         let plaintext = if venue.allow_plaintext { Plaintext::Anywhere } else { Plaintext::LoopbackOnly };
         let tls = tls_config(None).map_err(|error| problem("TLS", &error))?;
         let http = reqwest::Client::builder()
@@ -241,7 +240,10 @@ fn unreadable(request: &Request, error: &dyn fmt::Display) -> ClientError {
 }
 
 /// Reads the keys of a venue from where its configuration says.
-fn credentials(venue: &Venue) -> Result<Credentials, String> {
+///
+/// # Errors
+/// What is wrong with which source. Never what was read.
+pub fn credentials(venue: &Venue) -> Result<Credentials, String> {
     let api_key = secret("api_key", &venue.api_key)?;
     let secret = secret("secret", &venue.secret)?;
     let made = match venue.key_kind {

@@ -1,0 +1,262 @@
+//! What one strategy holds of one instrument.
+
+use super::{BookError, Fill};
+use crate::types::{Instrument, Money, PositionState, Price, Quantity, Quote};
+
+/// A position at average cost, booked fill by fill.
+///
+/// The invariant is `cash = realized − open_cost`, where cash is the sum of what all fills paid and received: a closing
+/// fill takes its share of the open cost rounded towards zero, and the remainder stays with what is still open. When
+/// the position is flat the open cost is zero, so nothing was ever lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    quantity: i64,
+    open_cost: Money,
+    realized: Money,
+    fees: Money,
+}
+
+impl Position {
+    /// Nothing held, nothing earned.
+    pub const FLAT: Self = Self { quantity: 0, open_cost: Money::ZERO, realized: Money::ZERO, fees: Money::ZERO };
+
+    /// Books a fill: opens, adds, closes, or closes and opens on the other side.
+    ///
+    /// # Errors
+    /// [`BookError`], and the position is as it was.
+    pub fn book(&mut self, fill: &Fill, instrument: &Instrument) -> Result<(), BookError> {
+        if fill.quantity.0 <= 0 || fill.price.0 <= 0 {
+            return Err(BookError::NotAFill);
+        }
+        *self = self.booked(fill, instrument).ok_or(BookError::Overflow)?;
+        Ok(())
+    }
+
+    fn booked(mut self, fill: &Fill, instrument: &Instrument) -> Option<Self> {
+        let closes = self.quantity.signum() == -fill.side.sign();
+        let closing = if closes { fill.quantity.0.min(self.quantity.checked_abs()?) } else { 0 };
+        if closing > 0 {
+            let cost = self.cost_of(closing)?;
+            let received = self.signed_notional(fill, closing, instrument)?.0.checked_neg()?;
+            self.realized = self.realized.checked_add(Money(received))?.checked_sub(cost)?;
+            self.open_cost = self.open_cost.checked_sub(cost)?;
+        }
+        let opening = fill.quantity.0.checked_sub(closing)?;
+        if opening > 0 {
+            let cost = self.signed_notional(fill, opening, instrument)?;
+            self.open_cost = self.open_cost.checked_add(cost)?;
+        }
+        self.quantity = self.quantity.checked_add(fill.quantity.0.checked_mul(fill.side.sign())?)?;
+        self.fees = self.fees.checked_add(fill.fee_in_quote(instrument)?)?;
+        Some(self)
+    }
+
+    /// What `quantity` at the fill's price costs: positive for a buy, negative for a sell.
+    fn signed_notional(self, fill: &Fill, quantity: i64, instrument: &Instrument) -> Option<Money> {
+        instrument.notional(fill.price, Quantity(quantity.checked_mul(fill.side.sign())?))
+    }
+
+    /// The share of the open cost that `closing` of the open quantity has, rounded towards zero. Divided before it is
+    /// multiplied, so that no intermediate leaves 128 bits: `(a·q + r)·c / q = a·c + r·c / q`.
+    fn cost_of(self, closing: i64) -> Option<Money> {
+        let open = i128::from(self.quantity.checked_abs()?);
+        let closing = i128::from(closing);
+        if closing == open {
+            return Some(self.open_cost);
+        }
+        let whole = self.open_cost.0.checked_div(open)?.checked_mul(closing)?;
+        let rest = self.open_cost.0.checked_rem(open)?.checked_mul(closing)?.checked_div(open)?;
+        whole.checked_add(rest).map(Money)
+    }
+
+    /// Net quantity; negative is short.
+    #[must_use]
+    pub const fn quantity(&self) -> Quantity {
+        Quantity(self.quantity)
+    }
+
+    /// What the open quantity cost; of a short position, less than zero: what it brought.
+    #[must_use]
+    pub const fn open_cost(&self) -> Money {
+        self.open_cost
+    }
+
+    /// Realized profit and loss before fees, in the quote asset.
+    #[must_use]
+    pub const fn realized(&self) -> Money {
+        self.realized
+    }
+
+    /// Fees so far, valued in the quote asset by [`Fill::fee_in_quote`].
+    #[must_use]
+    pub const fn fees(&self) -> Money {
+        self.fees
+    }
+
+    /// Average price of the open quantity, rounded half up to a price unit: for displays, never for a sum. Zero when
+    /// flat.
+    #[must_use]
+    pub fn average_price(&self, instrument: &Instrument) -> Price {
+        let average = || {
+            let one = instrument.notional(Price(1), Quantity(self.quantity))?.0;
+            let twice = self.open_cost.0.checked_mul(2)?.checked_add(one)?;
+            i64::try_from(twice.checked_div(one.checked_mul(2)?)?).ok()
+        };
+        if self.quantity == 0 { Price::ZERO } else { average().map_or(Price::ZERO, Price) }
+    }
+
+    /// Profit or loss of the open quantity if it were closed at the touch: a long position at the bid, a short one at
+    /// the ask. `None` where that side is empty, or on overflow.
+    #[must_use]
+    pub fn unrealized(&self, quote: &Quote, instrument: &Instrument) -> Option<Money> {
+        let (price, resting) = match self.quantity.signum() {
+            0 => return Some(Money::ZERO),
+            1 => (quote.bid, quote.bid_quantity),
+            _ => (quote.ask, quote.ask_quantity),
+        };
+        if resting.0 <= 0 || price.0 <= 0 {
+            return None;
+        }
+        instrument.notional(price, Quantity(self.quantity))?.checked_sub(self.open_cost)
+    }
+
+    /// The position as messages carry it.
+    #[must_use]
+    pub fn state(&self, instrument: &Instrument) -> PositionState {
+        PositionState {
+            quantity: self.quantity(),
+            average_price: self.average_price(instrument),
+            realized: self.realized,
+            fees: self.fees,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{btcusdt, fill};
+    use super::*;
+    use crate::types::{AssetId, Side};
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    /// Average cost as a textbook has it, in decimals, from the whole history at once.
+    fn reference(fills: &[Fill]) -> (i64, Decimal, Decimal) {
+        let (mut quantity, mut cost, mut realized) = (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO);
+        for fill in fills {
+            let price = Decimal::new(fill.price.0, 2);
+            let mut rest = Decimal::new(fill.quantity.0 * fill.side.sign(), 5);
+            if !quantity.is_zero() && quantity.is_sign_positive() != rest.is_sign_positive() {
+                let closed = rest.abs().min(quantity.abs());
+                let signed = if quantity.is_sign_positive() { closed } else { -closed };
+                let average = cost / quantity;
+                realized += (price - average) * signed;
+                cost -= average * signed;
+                quantity -= signed;
+                rest += signed;
+            }
+            cost += price * rest;
+            quantity += rest;
+        }
+        (i64::try_from((quantity * Decimal::new(100_000, 0)).trunc().mantissa()).unwrap_or(0), cost, realized)
+    }
+
+    fn decimal(money: Money) -> Decimal {
+        money.to_decimal_string().parse().expect("a decimal")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn equals_the_textbook_and_loses_nothing(
+            steps in proptest::collection::vec((any::<bool>(), 1..10_000_000i64, 1..1_000_000i64, 0..1_000i64), 1..60),
+        ) {
+            let instrument = btcusdt();
+            let mut position = Position::FLAT;
+            let mut cash = 0i128;
+            let mut fees = 0i128;
+            let mut fills = Vec::new();
+            for (is_buy, price, quantity, fee) in steps {
+                let side = if is_buy { Side::Buy } else { Side::Sell };
+                let fill = Fill { fee: Money(i128::from(fee)), fee_asset: instrument.quote, ..fill(side, price, quantity) };
+                fills.push(fill);
+                position.book(&fill, &instrument).expect("fits");
+                // Two and five places make a unit of 10^-7, 10^11 of Money's.
+                cash -= i128::from(side.sign()) * i128::from(price) * i128::from(quantity) * 100_000_000_000;
+                fees += i128::from(fee);
+                prop_assert_eq!(position.realized().0 - position.open_cost().0, cash);
+                prop_assert_eq!(position.fees().0, fees);
+                if position.quantity().0 == 0 {
+                    prop_assert_eq!(position.open_cost(), Money::ZERO);
+                    prop_assert_eq!(position.realized().0, cash);
+                }
+            }
+            let (quantity, cost, realized) = reference(&fills);
+            prop_assert_eq!(position.quantity().0, quantity);
+            let tolerance = Decimal::new(1, 12);
+            prop_assert!((decimal(position.open_cost()) - cost).abs() < tolerance);
+            prop_assert!((decimal(position.realized()) - realized).abs() < tolerance);
+        }
+    }
+
+    #[test]
+    fn a_flip_realizes_the_old_side_and_opens_the_new_one() {
+        let instrument = btcusdt();
+        let mut position = Position::FLAT;
+        position.book(&fill(Side::Buy, 100_00, 2_00000), &instrument).expect("fits");
+        position.book(&fill(Side::Sell, 110_00, 5_00000), &instrument).expect("fits");
+        assert_eq!(position.quantity(), Quantity(-3_00000));
+        assert_eq!(position.realized().to_decimal_string(), "20");
+        assert_eq!(position.open_cost().to_decimal_string(), "-330");
+        assert_eq!(position.average_price(&instrument), Price(110_00));
+        let quote = Quote {
+            bid: Price(99_00),
+            bid_quantity: Quantity(1),
+            ask: Price(100_00),
+            ask_quantity: Quantity(1),
+            ..Quote::default()
+        };
+        assert_eq!(position.unrealized(&quote, &instrument).map(Money::to_decimal_string).as_deref(), Some("30"));
+        let one_sided = Quote { ask_quantity: Quantity::ZERO, ..quote };
+        assert_eq!(position.unrealized(&one_sided, &instrument), None);
+        assert_eq!(Position::FLAT.unrealized(&one_sided, &instrument), Some(Money::ZERO));
+    }
+
+    #[test]
+    fn the_average_is_rounded_half_up() {
+        let instrument = btcusdt();
+        let mut position = Position::FLAT;
+        position.book(&fill(Side::Buy, 100, 1), &instrument).expect("fits");
+        position.book(&fill(Side::Buy, 101, 1), &instrument).expect("fits");
+        assert_eq!(position.average_price(&instrument), Price(101));
+        position.book(&fill(Side::Buy, 100, 1), &instrument).expect("fits");
+        assert_eq!(position.average_price(&instrument), Price(100));
+    }
+
+    #[test]
+    fn fees_are_valued_at_the_price_of_their_fill() {
+        let instrument = btcusdt();
+        let base_fee = Fill { fee: Money(3), fee_asset: instrument.base, ..fill(Side::Buy, 50_33, 1) };
+        assert_eq!(base_fee.fee_in_quote(&instrument), Some(Money(151)));
+        let rebate = Fill { fee: Money(-3), ..base_fee };
+        assert_eq!(rebate.fee_in_quote(&instrument), Some(Money(-151)));
+        let third = Fill { fee_asset: AssetId(7), ..base_fee };
+        assert_eq!(third.fee_in_quote(&instrument), Some(Money::ZERO));
+        let huge = Fill { fee: Money(i128::MAX), ..base_fee };
+        assert_eq!(huge.fee_in_quote(&instrument), None);
+    }
+
+    #[test]
+    fn overflow_and_nonsense_are_refused_and_change_nothing() {
+        let instrument = btcusdt();
+        let mut position = Position::FLAT;
+        position.book(&fill(Side::Buy, 1, i64::MAX), &instrument).expect("fits");
+        let before = position;
+        assert_eq!(position.book(&fill(Side::Buy, 1, 1), &instrument), Err(BookError::Overflow));
+        assert_eq!(position.book(&fill(Side::Buy, i64::MAX, i64::MAX), &instrument), Err(BookError::Overflow));
+        assert_eq!(position.book(&fill(Side::Sell, 0, 1), &instrument), Err(BookError::NotAFill));
+        assert_eq!(position.book(&fill(Side::Sell, 1, -1), &instrument), Err(BookError::NotAFill));
+        assert_eq!(position, before);
+    }
+}

@@ -1,0 +1,57 @@
+//! The proof that an order passed every control.
+
+use crate::pipeline::lane::{Receiver, Sender, lane_of};
+use crate::types::{Order, Timestamp};
+
+/// An order that passed every control, and its instants. Its fields are private and only risk makes one, so a gateway,
+/// which takes nothing else, cannot be handed an order that was not checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approved {
+    order: Order,
+    received_ns: Timestamp,
+    decided_ns: Timestamp,
+    approved_ns: Timestamp,
+}
+
+const _: () = assert!(size_of::<Approved>() <= 64);
+
+impl Approved {
+    pub(super) const fn new(
+        order: Order,
+        received_ns: Timestamp,
+        decided_ns: Timestamp,
+        approved_ns: Timestamp,
+    ) -> Self {
+        Self { order, received_ns, decided_ns, approved_ns }
+    }
+
+    /// The order.
+    #[must_use]
+    pub const fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// When the bytes were received that led to it.
+    #[must_use]
+    pub const fn received_ns(&self) -> Timestamp {
+        self.received_ns
+    }
+
+    /// When the shard handed those to the strategy.
+    #[must_use]
+    pub const fn decided_ns(&self) -> Timestamp {
+        self.decided_ns
+    }
+
+    /// When risk took the intent.
+    #[must_use]
+    pub const fn approved_ns(&self) -> Timestamp {
+        self.approved_ns
+    }
+}
+
+/// The lane from risk to a gateway. Its slots are filled here, as nobody outside of risk can make an [`Approved`].
+#[must_use]
+pub fn approved_lane(capacity: usize) -> (Sender<Approved>, Receiver<Approved>) {
+    lane_of(capacity, || Approved::new(Order::default(), Timestamp::UNKNOWN, Timestamp::UNKNOWN, Timestamp::UNKNOWN))
+}

@@ -1,0 +1,119 @@
+//! Cancels: always pass, one at a time for an order.
+
+use super::core::Core;
+use super::order_table::CancelStep;
+use super::transitions::OrderEvent;
+use crate::types::{CancelIntent, StrategyId};
+
+/// Slots of the order table that cancelling everything looks at in one cycle.
+const SWEEP_PER_CYCLE: u32 = 1_024;
+
+impl Core {
+    /// A strategy wants an order canceled. As cancels are drained before orders, one may overtake its order: it is
+    /// held until the shard's order lane has been emptied.
+    pub(super) fn on_cancel(&mut self, shard: usize, intent: &CancelIntent) {
+        self.now = self.now.max(intent.decided_ns);
+        let id = intent.client_order_id;
+        if let Some(slot) = self.orders.find(id) {
+            self.request_cancel(slot);
+        } else if self.strategies.get(id.strategy().index()).is_some_and(|strategy| id > strategy.last_id)
+            && let Some(waiting) = self.shards.get_mut(shard)
+        {
+            // There is room: no cancel is taken from the shard otherwise.
+            waiting.held.push_back(*intent);
+        }
+    }
+
+    /// Looks again at cancels that overtook their order, now that every order sent before them was taken. What is
+    /// still not there was denied, or never sent.
+    pub(super) fn release_held(&mut self, shard: usize) {
+        while let Some(intent) = self.shards.get_mut(shard).and_then(|waiting| waiting.held.pop_front()) {
+            if let Some(slot) = self.orders.find(intent.client_order_id) {
+                self.request_cancel(slot);
+            }
+        }
+    }
+
+    /// Cancels an order unless a cancel is on its way. Of a terminal one the shard is told the state once more.
+    fn request_cancel(&mut self, slot: u32) {
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        if record.status.is_terminal() {
+            self.update_shard(slot);
+            return;
+        }
+        if record.cancel != CancelStep::None {
+            return;
+        }
+        record.cancel = CancelStep::Wanted;
+        let instrument = record.order.instrument;
+        let venue = self.books.market(instrument).map_or(0, |market| usize::from(market.instrument.venue.0));
+        if let Some(venue) = self.venues.get_mut(venue) {
+            venue.wanted.push_back(slot);
+        }
+        self.send_cancels(venue);
+        self.apply(slot, OrderEvent::CancelRequested);
+    }
+
+    /// Cancels an order that its strategy did not ask to cancel.
+    pub(super) fn force_cancel(&mut self, slot: u32) {
+        if let Some(record) = self.orders.at_mut(slot)
+            && record.status.is_open()
+            && record.cancel == CancelStep::None
+        {
+            record.forced_cancels = record.forced_cancels.saturating_add(1);
+            self.request_cancel(slot);
+        }
+    }
+
+    /// Passes on the cancels that wait, as far as the gateway's lane has room.
+    pub(super) fn send_cancels(&mut self, venue: usize) -> usize {
+        let mut sent = 0;
+        while let Some(state) = self.venues.get_mut(venue)
+            && let Some(&slot) = state.wanted.front()
+        {
+            let Some(record) = self.orders.at_mut(slot) else { return sent };
+            if record.status.is_terminal() {
+                record.cancel = CancelStep::None;
+            } else {
+                let order = &record.order;
+                let intent = CancelIntent {
+                    client_order_id: order.client_order_id,
+                    instrument: order.instrument,
+                    strategy: order.strategy,
+                    decided_ns: self.now,
+                };
+                if state.cancels.try_send(intent).is_err() {
+                    return sent;
+                }
+                record.cancel = CancelStep::Passed;
+                sent += 1;
+                self.counters.cancels.increment();
+                let strategy = order.strategy;
+                state.bucket.take();
+                self.count_message(strategy);
+            }
+            if let Some(state) = self.venues.get_mut(venue) {
+                state.wanted.pop_front();
+            }
+        }
+        sent
+    }
+
+    fn count_message(&mut self, strategy: StrategyId) {
+        if let Some(strategy) = self.strategies.get_mut(strategy.index()) {
+            strategy.bucket.take();
+        }
+    }
+
+    /// Goes on cancelling everything where the last cycle left off.
+    pub(super) fn sweep(&mut self) -> usize {
+        let Some(from) = self.sweep else { return 0 };
+        let end = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
+        let to = from.saturating_add(SWEEP_PER_CYCLE).min(end);
+        self.sweep = (to < end).then_some(to);
+        for slot in from..to {
+            self.force_cancel(slot);
+        }
+        1
+    }
+}

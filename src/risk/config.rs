@@ -1,0 +1,190 @@
+//! What the risk stage is built from.
+
+use super::approved::Approved;
+use super::limits::LimitsTable;
+use crate::pipeline::lane::{Receiver, Sender};
+use crate::types::{
+    CancelIntent, GatewayMessage, InstrumentId, Instruments, Mark, Notice, Order, OrderIntent, OrderType, OrderUpdate,
+    PositionReport, RiskCommand, StrategyId, TimeInForce, TradingState,
+};
+use std::fmt;
+
+/// What a strategy may do in an instrument. What is not listed is not permitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// Who.
+    pub strategy: StrategyId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Limit orders.
+    pub may_limit: bool,
+    /// Market orders.
+    pub may_market: bool,
+    /// Orders that work until canceled.
+    pub may_good_till_canceled: bool,
+    /// Immediate-or-cancel and fill-or-kill orders.
+    pub may_immediate: bool,
+}
+
+impl Permission {
+    /// Everything in this instrument.
+    #[must_use]
+    pub const fn all(strategy: StrategyId, instrument: InstrumentId) -> Self {
+        Self {
+            strategy,
+            instrument,
+            may_limit: true,
+            may_market: true,
+            may_good_till_canceled: true,
+            may_immediate: true,
+        }
+    }
+
+    /// Whether an order is of a type and time in force that it covers.
+    #[must_use]
+    pub const fn covers(&self, order: &Order) -> bool {
+        let order_type = match order.order_type {
+            OrderType::Limit => self.may_limit,
+            OrderType::Market => self.may_market,
+        };
+        let time_in_force = match (order.order_type, order.time_in_force) {
+            // A market order fills at once whatever it says.
+            (OrderType::Market, _) => true,
+            (OrderType::Limit, TimeInForce::GoodTillCanceled) => self.may_good_till_canceled,
+            (OrderType::Limit, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => self.may_immediate,
+        };
+        order_type && time_in_force
+    }
+}
+
+/// What the risk stage is built from.
+#[derive(Clone, Debug)]
+pub struct RiskConfig {
+    /// Every instrument of the run.
+    pub instruments: Instruments,
+    /// Who may trade what. Each strategy and instrument at most once.
+    pub permissions: Vec<Permission>,
+    /// Every limit.
+    pub limits: LimitsTable,
+    /// The shard of each strategy, by strategy id.
+    pub shard_of_strategy: Vec<usize>,
+    /// The trading state at the start.
+    pub trading_state: TradingState,
+    /// How many orders are held; when all of them are open, new ones are denied.
+    pub order_capacity: usize,
+    /// How many executions are remembered so that none is booked twice; the oldest is forgotten first.
+    pub execution_capacity: usize,
+    /// The shortest time between two reports of a position, in nanoseconds.
+    pub position_interval_ns: u64,
+}
+
+impl RiskConfig {
+    /// A usual order table.
+    pub const ORDER_CAPACITY: usize = 65_536;
+    /// A usual memory of executions.
+    pub const EXECUTION_CAPACITY: usize = 65_536;
+    /// A usual interval of position reports: 50 ms.
+    pub const POSITION_INTERVAL_NS: u64 = 50_000_000;
+}
+
+/// The lanes of the risk stage.
+pub struct RiskLanes {
+    /// From the cold plane.
+    pub commands: Receiver<RiskCommand>,
+    /// From each gateway.
+    pub reports: Vec<Receiver<GatewayMessage>>,
+    /// From each shard: cancels.
+    pub cancels: Vec<Receiver<CancelIntent>>,
+    /// From each shard: orders.
+    pub orders: Vec<Receiver<OrderIntent>>,
+    /// From each shard: the markets of what it holds.
+    pub marks: Vec<Receiver<Mark>>,
+    /// To each venue's gateway, by venue id: orders.
+    pub gateway_orders: Vec<Sender<Approved>>,
+    /// To each venue's gateway, by venue id: cancels.
+    pub gateway_cancels: Vec<Sender<CancelIntent>>,
+    /// To each shard.
+    pub updates: Vec<Sender<OrderUpdate>>,
+    /// To the cold plane: positions.
+    pub positions: Sender<PositionReport>,
+    /// To the cold plane: what people should know.
+    pub notices: Sender<Notice>,
+}
+
+/// Why a risk stage cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RiskConfigError {
+    /// A permission names an instrument that there is none of.
+    UnknownInstrument(InstrumentId),
+    /// A permission names a strategy that no shard runs.
+    UnknownStrategy(StrategyId),
+    /// Two permissions are of the same strategy and instrument.
+    DoublePermission(StrategyId, InstrumentId),
+    /// A strategy's shard has no lanes.
+    NoShard(StrategyId),
+    /// An instrument's venue has no gateway lanes.
+    NoGateway(InstrumentId),
+    /// The lists of lanes do not fit each other.
+    Lanes,
+    /// The order table has no capacity, or more than it may.
+    OrderCapacity,
+    /// A limit makes no sense.
+    Limits(&'static str),
+}
+
+impl fmt::Display for RiskConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownInstrument(instrument) => write!(f, "a permission names {instrument}, which is not known"),
+            Self::UnknownStrategy(strategy) => write!(f, "a permission names {strategy}, which no shard runs"),
+            Self::DoublePermission(strategy, instrument) => {
+                write!(f, "{strategy} has two permissions for {instrument}")
+            }
+            Self::NoShard(strategy) => write!(f, "the shard of {strategy} has no lanes"),
+            Self::NoGateway(instrument) => write!(f, "the venue of {instrument} has no gateway lanes"),
+            Self::Lanes => f.write_str("each venue needs an order and a cancel lane, each shard one of every kind"),
+            Self::OrderCapacity => f.write_str("the order table holds 1 to 16,777,216 orders"),
+            Self::Limits(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl std::error::Error for RiskConfigError {}
+
+impl RiskConfig {
+    /// Whether the parts fit each other and the lanes.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn validate(&self, lanes: &RiskLanes) -> Result<(), RiskConfigError> {
+        let shards = lanes.updates.len();
+        if [lanes.cancels.len(), lanes.orders.len(), lanes.marks.len()] != [shards; 3]
+            || lanes.gateway_orders.len() != lanes.gateway_cancels.len()
+        {
+            return Err(RiskConfigError::Lanes);
+        }
+        for instrument in self.instruments.iter() {
+            if usize::from(instrument.venue.0) >= lanes.gateway_orders.len() {
+                return Err(RiskConfigError::NoGateway(instrument.id));
+            }
+        }
+        for (position, permission) in self.permissions.iter().enumerate() {
+            let (strategy, instrument) = (permission.strategy, permission.instrument);
+            if self.instruments.get(instrument).is_none() {
+                return Err(RiskConfigError::UnknownInstrument(instrument));
+            }
+            match self.shard_of_strategy.get(strategy.index()) {
+                None => return Err(RiskConfigError::UnknownStrategy(strategy)),
+                Some(&shard) if shard >= shards => return Err(RiskConfigError::NoShard(strategy)),
+                Some(_) => {}
+            }
+            if self.permissions.iter().take(position).any(|o| (o.strategy, o.instrument) == (strategy, instrument)) {
+                return Err(RiskConfigError::DoublePermission(strategy, instrument));
+            }
+        }
+        if self.order_capacity == 0 || self.order_capacity > super::OrderTable::CAPACITY_MAX {
+            return Err(RiskConfigError::OrderCapacity);
+        }
+        self.limits.validate().map_err(RiskConfigError::Limits)
+    }
+}

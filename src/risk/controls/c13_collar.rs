@@ -1,0 +1,117 @@
+//! C13: the price of each order is near the reference.
+
+use super::{BPS, Facts, bps_of, configured, deny};
+use crate::types::{Denial, DenialReason, OrderType};
+
+/// The reference is the mid; twice the mid is bid plus ask, exactly. An order that pays beyond it is held to the
+/// collar, one that rests on its own side to the wider passive one. A market order is judged at its worst price.
+/// `limit` and `observed` are basis points, the observed ones rounded up.
+#[inline]
+pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
+    let order = &facts.intent.order;
+    let stamp = &facts.intent.stamp;
+    let collar = configured(i128::from(facts.instrument_limits.collar_bps), 13)?;
+    let passive = configured(i128::from(facts.instrument_limits.passive_collar_bps), 13)?;
+    if order.order_type == OrderType::Market {
+        configured(i128::from(facts.instrument_limits.max_slippage_bps), 13)?;
+    }
+    let Some(price) = facts.worst_price() else {
+        return deny(DenialReason::NoReferencePrice, stamp.bid.0, stamp.ask.0);
+    };
+    // Prices are 64 bits and basis points 32: nothing here leaves 128.
+    let twice_mid = i128::from(stamp.bid.0) + i128::from(stamp.ask.0);
+    let beyond = (2 * i128::from(price.0) - twice_mid) * i128::from(order.side.sign());
+    if beyond * BPS > twice_mid * collar {
+        return deny(DenialReason::PriceCollar, collar, bps_of(beyond, twice_mid));
+    }
+    if -beyond * BPS > twice_mid * passive {
+        return deny(DenialReason::PriceTooFar, passive, bps_of(-beyond, twice_mid));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use crate::types::{OrderType, Price};
+
+    /// Mid 10,000, collar 1 %, passive 50 %.
+    fn case(side: Side, price: i64) -> Case {
+        let mut case = Case::new();
+        case.intent.stamp.bid = Price(9_999);
+        case.intent.stamp.ask = Price(10_001);
+        case.intent.order.side = side;
+        case.intent.order.price = Price(price);
+        case.instrument_limits.collar_bps = 100;
+        case.instrument_limits.passive_collar_bps = 5_000;
+        case
+    }
+
+    #[test]
+    fn limit_orders() {
+        let judge = |side, price| case(side, price).with(|facts| super::check(facts));
+        assert_eq!(judge(Side::Buy, 10_099), Ok(()));
+        assert_eq!(judge(Side::Buy, 10_100), Ok(()));
+        assert_eq!(judge(Side::Buy, 10_101), denied(DenialReason::PriceCollar, 100, 101));
+        assert_eq!(judge(Side::Buy, 5_001), Ok(()));
+        assert_eq!(judge(Side::Buy, 5_000), Ok(()));
+        assert_eq!(judge(Side::Buy, 4_999), denied(DenialReason::PriceTooFar, 5_000, 5_001));
+        assert_eq!(judge(Side::Sell, 9_900), Ok(()));
+        assert_eq!(judge(Side::Sell, 9_899), denied(DenialReason::PriceCollar, 100, 101));
+        assert_eq!(judge(Side::Sell, 15_000), Ok(()));
+        assert_eq!(judge(Side::Sell, 15_001), denied(DenialReason::PriceTooFar, 5_000, 5_001));
+        assert_eq!(judge(Side::Buy, 10_000), Ok(()));
+        let huge = judge(Side::Buy, i64::MAX);
+        assert!(matches!(huge, Err(Denial { reason: DenialReason::PriceCollar, limit: 100, .. })));
+        let low = judge(Side::Sell, i64::MIN);
+        assert!(matches!(low, Err(Denial { reason: DenialReason::PriceCollar, .. })));
+    }
+
+    #[test]
+    fn half_a_price_unit_of_the_mid_counts() {
+        let mut case = case(Side::Buy, 10_101);
+        case.intent.stamp.ask = Price(10_002);
+        // Mid 10,000.5: 1 % above is 10,100.505.
+        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::PriceCollar, 100, 101));
+        case.intent.stamp.ask = Price(10_003);
+        assert_eq!(case.with(|facts| super::check(facts)), Ok(()), "mid 10,001");
+    }
+
+    #[test]
+    fn market_orders_at_the_opposite_touch_and_slippage() {
+        let judge = |side, bid, ask, slippage| {
+            let mut case = case(side, 0);
+            case.intent.order.order_type = OrderType::Market;
+            case.intent.stamp.bid = Price(bid);
+            case.intent.stamp.ask = Price(ask);
+            case.instrument_limits.max_slippage_bps = slippage;
+            case.with(|facts| super::check(facts))
+        };
+        assert_eq!(judge(Side::Buy, 10_000, 10_000, 100), Ok(()));
+        assert_eq!(judge(Side::Buy, 9_999, 10_001, 100), denied(DenialReason::PriceCollar, 100, 102));
+        assert_eq!(judge(Side::Sell, 9_999, 10_001, 98), Ok(()));
+        assert_eq!(judge(Side::Sell, 9_999, 10_001, 101), denied(DenialReason::PriceCollar, 100, 102));
+        assert_eq!(judge(Side::Sell, 9_999, 10_001, 10_000), denied(DenialReason::NoReferencePrice, 9_999, 10_001));
+        assert_eq!(judge(Side::Buy, 9_999, 10_001, 0), denied(DenialReason::LimitNotConfigured, 0, 13));
+        assert_eq!(judge(Side::Buy, 9_999, 0, 10), denied(DenialReason::NoReferencePrice, 9_999, 0));
+        let top = i64::MAX;
+        assert_eq!(
+            judge(Side::Buy, top - 1, top, 1),
+            denied(DenialReason::NoReferencePrice, i128::from(top - 1), i128::from(top)),
+            "past 64 bits"
+        );
+    }
+
+    #[test]
+    fn both_collars_must_be_configured() {
+        for which in 0..2 {
+            let mut case = case(Side::Buy, 10_000);
+            if which == 0 {
+                case.instrument_limits.collar_bps = 0;
+            } else {
+                case.instrument_limits.passive_collar_bps = 0;
+            }
+            assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::LimitNotConfigured, 0, 13));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! C16: the largest order, as a quantity and as a share of what rests near the touch.
+
+use super::{BPS, Facts, bps_of, configured, deny};
+use crate::types::{Denial, DenialReason};
+
+/// `limit` and `observed` are quantities, or basis points of the visible depth, the observed ones rounded up.
+#[inline]
+pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
+    let quantity = i128::from(facts.intent.order.quantity.0);
+    let limit = configured(i128::from(facts.limits.max_order_quantity.0), 16)?;
+    if quantity > limit {
+        return deny(DenialReason::MaxOrderQuantity, limit, quantity);
+    }
+    let share = configured(i128::from(facts.instrument_limits.max_depth_share_bps), 16)?;
+    let depth = i128::from(facts.intent.stamp.near_depth.0).max(0);
+    if quantity * BPS > depth * share {
+        return deny(DenialReason::MaxDepthShare, share, bps_of(quantity, depth));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+
+    fn judge(quantity: i64, limit: i64, depth: i64, share: u32) -> Result<(), Denial> {
+        let mut case = Case::new();
+        case.intent.order.quantity = Quantity(quantity);
+        case.limits.max_order_quantity = Quantity(limit);
+        case.intent.stamp.near_depth = Quantity(depth);
+        case.instrument_limits.max_depth_share_bps = share;
+        case.with(|facts| super::check(facts))
+    }
+
+    #[test]
+    fn quantity() {
+        assert_eq!(judge(99, 100, 1_000, 10_000), Ok(()));
+        assert_eq!(judge(100, 100, 1_000, 10_000), Ok(()));
+        assert_eq!(judge(101, 100, 1_000, 10_000), denied(DenialReason::MaxOrderQuantity, 100, 101));
+        assert_eq!(judge(1, 0, 1_000, 10_000), denied(DenialReason::LimitNotConfigured, 0, 16));
+        assert_eq!(judge(1, -1, 1_000, 10_000), denied(DenialReason::LimitNotConfigured, -1, 16));
+        assert_eq!(judge(i64::MAX, i64::MAX, i64::MAX, u32::MAX), Ok(()));
+    }
+
+    #[test]
+    fn share_of_depth() {
+        assert_eq!(judge(99, 1_000, 1_000, 1_000), Ok(()));
+        assert_eq!(judge(100, 1_000, 1_000, 1_000), Ok(()));
+        assert_eq!(judge(101, 1_000, 1_000, 1_000), denied(DenialReason::MaxDepthShare, 1_000, 1_010));
+        assert_eq!(judge(1, 1_000, 0, 1_000), denied(DenialReason::MaxDepthShare, 1_000, i128::MAX));
+        assert_eq!(judge(1, 1_000, -5, 1_000), denied(DenialReason::MaxDepthShare, 1_000, i128::MAX));
+        assert_eq!(judge(1, 1_000, 1_000, 0), denied(DenialReason::LimitNotConfigured, 0, 16));
+    }
+}

@@ -1,0 +1,159 @@
+//! The pre-trade controls: one small file and one line below for each.
+//!
+//! To add a control: write `cNN_name.rs` with `pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial>` and its
+//! table test, and put its name into the list where its number belongs. What it needs to know it reads from [`Facts`];
+//! where that does not hold it yet, add a field and fill it in `Core::facts`. A reason of its own goes to the end of
+//! its hundred in [`DenialReason`].
+//!
+//! Controls are pure: they change nothing, and all of them together look at one order of one strategy at one instant.
+
+use crate::types::{
+    ClientOrderId, Denial, DenialReason, Instrument, OrderIntent, OrderType, Price, SessionState, Side, Timestamp,
+    TradingState,
+};
+
+use super::config::Permission;
+use super::exposure::Exposure;
+use super::limits::{InstrumentLimits, Limits, RateLimit};
+
+/// Declares the controls and evaluates them in this order; the first failure gives the reason.
+macro_rules! controls_in_order {
+    ($($control:ident),+ $(,)?) => {
+        $(mod $control;)+
+
+        /// The controls, in the order in which they are evaluated.
+        pub const CONTROLS: &[&str] = &[$(stringify!($control)),+];
+
+        /// Judges one order.
+        ///
+        /// # Errors
+        /// The first control that denies it: its reason, its limit and what it found.
+        #[inline]
+        pub fn evaluate(facts: &Facts<'_>) -> Result<(), Denial> {
+            $($control::check(facts)?;)+
+            Ok(())
+        }
+    };
+}
+
+controls_in_order! {
+    c01_kill,
+    c03_trading_state,
+    c04_ready,
+    c05_authorisation,
+    c07_instrument_status,
+    c08_well_formed,
+    c09_unique_id,
+    c11_freshness,
+    c12_reference,
+    c13_collar,
+    c16_quantity,
+    c17_notional,
+    c18_position,
+    c24_message_rate,
+}
+
+/// A message rate and what is left of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate<'a> {
+    /// The limit.
+    pub limit: &'a RateLimit,
+    /// Whole messages left now, the reserve for cancels included.
+    pub left: u64,
+}
+
+/// Everything that a control may look at. Where the order names something unknown, its limits are [`Limits::NONE`] and
+/// the like, which deny, and its exposure is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The order, and the market it was decided in.
+    pub intent: &'a OrderIntent,
+    /// Risk's instant.
+    pub now: Timestamp,
+    /// How often the kill word was set.
+    pub kill_generation: u64,
+    /// The stricter of the engine's trading state and that of the strategy in this instrument.
+    pub trading_state: TradingState,
+    /// The trading state of the instrument over all strategies.
+    pub instrument_state: TradingState,
+    /// How far the venue's order session is; `None` where the instrument is unknown, which C05 denies.
+    pub session: Option<SessionState>,
+    /// What the strategy may do in this instrument.
+    pub permission: Option<&'a Permission>,
+    /// The instrument.
+    pub instrument: Option<&'a Instrument>,
+    /// The largest id that the strategy used so far.
+    pub last_id: ClientOrderId,
+    /// Limits of the strategy in this instrument.
+    pub limits: &'a Limits,
+    /// Limits of the instrument.
+    pub instrument_limits: &'a InstrumentLimits,
+    /// What the strategy has at stake in this instrument.
+    pub exposure: &'a Exposure,
+    /// What all strategies have at stake in it.
+    pub instrument_exposure: &'a Exposure,
+    /// The strategy's messages.
+    pub strategy_rate: Rate<'a>,
+    /// The venue's messages.
+    pub venue_rate: Rate<'a>,
+}
+
+impl Facts<'_> {
+    /// The touch that the order would take from; `None` where that side is empty.
+    fn opposite_touch(&self) -> Option<Price> {
+        let touch = match self.intent.order.side {
+            Side::Buy => self.intent.stamp.ask,
+            Side::Sell => self.intent.stamp.bid,
+        };
+        (touch.0 > 0).then_some(touch)
+    }
+
+    /// The worst price at which the order is taken to fill: a limit order's own; for a market order the opposite touch
+    /// and the allowed slippage beyond it, rounded away from the touch. `None` without a touch, or on overflow.
+    fn worst_price(&self) -> Option<Price> {
+        let order = &self.intent.order;
+        if order.order_type == OrderType::Limit {
+            return Some(order.price);
+        }
+        // An i64 times a u32 fits 128 bits.
+        let touch = i128::from(self.opposite_touch()?.0);
+        let slip = touch * i128::from(self.instrument_limits.max_slippage_bps);
+        let slip = (slip + BPS - 1) / BPS;
+        let price = match order.side {
+            Side::Buy => touch + slip,
+            Side::Sell => touch - slip,
+        };
+        i64::try_from(price).ok().filter(|&price| price > 0).map(Price)
+    }
+}
+
+/// Basis points in one.
+const BPS: i128 = 10_000;
+
+/// The denial itself.
+#[cold]
+fn deny(reason: DenialReason, limit: impl Into<i128>, observed: impl Into<i128>) -> Result<(), Denial> {
+    Err(Denial { reason, limit: limit.into(), observed: observed.into() })
+}
+
+/// Lets a limit of zero (or less) deny: it is not configured. `control` is the number of the control that needs it.
+#[inline]
+fn configured(limit: i128, control: i128) -> Result<i128, Denial> {
+    if limit > 0 {
+        Ok(limit)
+    } else {
+        Err(Denial { reason: DenialReason::LimitNotConfigured, limit, observed: control })
+    }
+}
+
+/// `part` of `whole` in basis points, rounded up; the largest number where there is no whole. For denials only.
+#[cold]
+fn bps_of(part: i128, whole: i128) -> i128 {
+    if whole <= 0 {
+        return i128::MAX;
+    }
+    part.saturating_mul(BPS).saturating_add(whole - 1) / whole
+}
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,128 @@
+//! An order that every control lets pass, for each control's test to spoil.
+
+pub(super) use super::Facts;
+use super::Rate;
+pub(super) use crate::risk::exposure::Exposure;
+use crate::risk::{InstrumentLimits, Limits, Permission, RateLimit};
+use crate::types::{
+    AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, MarketStamp, Money, Order, OrderIntent, Price,
+    SessionState, StrategyId, Symbol, Timestamp, VenueId,
+};
+pub(super) use crate::types::{Denial, DenialReason, Quantity, Side, TradingState};
+
+pub(super) const NOW: Timestamp = Timestamp::from_nanos(1_000_000_000);
+
+pub(super) struct Case {
+    pub intent: OrderIntent,
+    pub instrument: Instrument,
+    pub limits: Limits,
+    pub instrument_limits: InstrumentLimits,
+    pub exposure: Exposure,
+    pub instrument_exposure: Exposure,
+    pub strategy_rate: RateLimit,
+    pub strategy_left: u64,
+    pub venue_rate: RateLimit,
+    pub venue_left: u64,
+}
+
+impl Case {
+    /// A buy of 0.00010 at 100.00 in a market of 99.99 to 100.01.
+    pub(super) fn new() -> Self {
+        let order = Order {
+            client_order_id: ClientOrderId::new(1, StrategyId(0), 5).expect("in range"),
+            price: Price(10_000),
+            quantity: Quantity(10),
+            ..Order::default()
+        };
+        let stamp = MarketStamp {
+            bid: Price(9_999),
+            ask: Price(10_001),
+            data_ns: NOW,
+            near_depth: Quantity(1_000_000),
+            is_synced: true,
+        };
+        let rate = RateLimit { per_second: 10, burst: 100, cancel_reserve: 0 };
+        Self {
+            intent: OrderIntent { order, stamp, received_ns: NOW, decided_ns: NOW },
+            instrument: Instrument {
+                id: InstrumentId(0),
+                venue: VenueId(0),
+                symbol: Symbol::new("BTCUSDT").expect("a symbol"),
+                base: AssetId(0),
+                quote: AssetId(1),
+                price_precision: 2,
+                quantity_precision: 5,
+                tick: Price(1),
+                lot: Quantity(1),
+                quantity_min: Quantity::ZERO,
+                quantity_max: Quantity::ZERO,
+                market_quantity_max: Quantity::ZERO,
+                price_min: Price::ZERO,
+                price_max: Price::ZERO,
+                notional_min: Money::ZERO,
+                notional_max: Money::ZERO,
+                status: InstrumentStatus::Trading,
+            },
+            limits: Limits {
+                max_order_quantity: Quantity(1_000),
+                max_order_notional: Money(1_000_000_000_000_000_000),
+                max_position: Quantity(1_000),
+            },
+            instrument_limits: InstrumentLimits {
+                max_position: Quantity(1_000),
+                max_data_age_ns: 1_000,
+                collar_bps: 100,
+                passive_collar_bps: 1_000,
+                max_slippage_bps: 10,
+                max_depth_share_bps: 10_000,
+            },
+            exposure: Exposure::default(),
+            instrument_exposure: Exposure::default(),
+            strategy_rate: rate,
+            strategy_left: 100,
+            venue_rate: rate,
+            venue_left: 100,
+        }
+    }
+
+    /// What `judge` makes of it.
+    pub(super) fn with(&self, judge: impl Fn(&Facts<'_>) -> Result<(), Denial>) -> Result<(), Denial> {
+        let permission = Permission::all(StrategyId(0), InstrumentId(0));
+        judge(&Facts {
+            intent: &self.intent,
+            now: NOW,
+            kill_generation: 0,
+            trading_state: TradingState::Active,
+            instrument_state: TradingState::Active,
+            session: Some(SessionState::Ready),
+            permission: Some(&permission),
+            instrument: Some(&self.instrument),
+            last_id: ClientOrderId::NONE,
+            limits: &self.limits,
+            instrument_limits: &self.instrument_limits,
+            exposure: &self.exposure,
+            instrument_exposure: &self.instrument_exposure,
+            strategy_rate: Rate { limit: &self.strategy_rate, left: self.strategy_left },
+            venue_rate: Rate { limit: &self.venue_rate, left: self.venue_left },
+        })
+    }
+}
+
+pub(super) fn exposure(booked: i64, open_buys: i64, open_sells: i64) -> Exposure {
+    let mut exposure = Exposure::default();
+    exposure.book(Side::Buy, booked);
+    exposure.reserve(Side::Buy, 0, open_buys);
+    exposure.reserve(Side::Sell, 0, open_sells);
+    exposure
+}
+
+pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Result<(), Denial> {
+    Err(Denial { reason, limit, observed })
+}
+
+#[test]
+fn every_control_lets_a_good_order_pass() {
+    assert_eq!(Case::new().with(super::evaluate), Ok(()));
+    assert_eq!(super::CONTROLS.len(), 14);
+    assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
+}

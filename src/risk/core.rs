@@ -1,0 +1,295 @@
+//! What risk knows, and how it speaks: the state behind the stage, without the lanes that it reads.
+
+use super::approved::Approved;
+use super::books::Books;
+use super::config::RiskConfig;
+use super::executions::Executions;
+use super::kill::KillWord;
+use super::limits::LimitsTable;
+use super::order_table::OrderTable;
+use super::rate::TokenBucket;
+use crate::metrics::{RiskCounters, Shared};
+use crate::pipeline::lane::Sender;
+use crate::types::{
+    CancelIntent, ClientOrderId, DenialReason, Mark, Money, Notice, NoticeCode, OrderUpdate, PositionReport,
+    PositionState, SessionState, Timestamp, TradingState,
+};
+use std::collections::VecDeque;
+
+/// Denials, and cancels that overtook their order, that wait for one shard. While either is full, nothing more that
+/// could add to it is taken from the shard's lane.
+pub(super) const WAITING_MAX: usize = 64;
+
+/// One strategy's messages.
+#[derive(Debug)]
+pub(super) struct StrategyState {
+    pub(super) bucket: TokenBucket,
+    /// The largest client order id seen.
+    pub(super) last_id: ClientOrderId,
+    pub(super) shard: usize,
+}
+
+/// One venue's session, and the lanes to its gateway.
+pub(super) struct VenueState {
+    pub(super) session: SessionState,
+    pub(super) bucket: TokenBucket,
+    pub(super) orders: Sender<Approved>,
+    pub(super) cancels: Sender<CancelIntent>,
+    /// Orders whose cancel the lane had no room for yet.
+    pub(super) wanted: VecDeque<u32>,
+}
+
+/// The lane to one shard, and what waits for room in it.
+pub(super) struct ShardState {
+    pub(super) updates: Sender<OrderUpdate>,
+    /// Orders whose newest state the shard does not know.
+    pub(super) dirty: VecDeque<u32>,
+    /// Denials that had no room; orders of this shard are not taken while they fill this list.
+    pub(super) denials: VecDeque<OrderUpdate>,
+    /// Cancels of orders that are still in the shard's order lane.
+    pub(super) held: VecDeque<CancelIntent>,
+}
+
+pub(super) struct Core {
+    pub(super) now: Timestamp,
+    pub(super) kill: KillWord,
+    pub(super) kill_generation: u64,
+    pub(super) trading_state: TradingState,
+    pub(super) limits: LimitsTable,
+    pub(super) books: Books,
+    pub(super) orders: OrderTable,
+    pub(super) executions: Executions,
+    pub(super) strategies: Vec<StrategyState>,
+    pub(super) venues: Vec<VenueState>,
+    pub(super) shards: Vec<ShardState>,
+    /// Where cancelling everything has come to in the order table.
+    pub(super) sweep: Option<u32>,
+    pub(super) denied: [u64; DenialReason::ALL.len()],
+    pub(super) counters: Shared<RiskCounters>,
+    positions: Sender<PositionReport>,
+    notices: Sender<Notice>,
+    position_interval_ns: u64,
+    positions_sent_ns: Timestamp,
+}
+
+/// The sending ends that the core speaks through.
+pub(super) struct Outputs {
+    pub(super) gateway_orders: Vec<Sender<Approved>>,
+    pub(super) gateway_cancels: Vec<Sender<CancelIntent>>,
+    pub(super) updates: Vec<Sender<OrderUpdate>>,
+    pub(super) positions: Sender<PositionReport>,
+    pub(super) notices: Sender<Notice>,
+}
+
+impl Core {
+    pub(super) fn new(config: &RiskConfig, outputs: Outputs, kill: KillWord, counters: Shared<RiskCounters>) -> Self {
+        let capacity = config.order_capacity;
+        let gateways = outputs.gateway_orders.into_iter().zip(outputs.gateway_cancels);
+        let venues: Vec<_> = gateways
+            .map(|(orders, cancels)| VenueState {
+                session: SessionState::Down,
+                bucket: TokenBucket::FULL,
+                orders,
+                cancels,
+                wanted: VecDeque::with_capacity(capacity),
+            })
+            .collect();
+        let shards = outputs.updates.into_iter().map(|updates| ShardState {
+            updates,
+            dirty: VecDeque::with_capacity(capacity),
+            denials: VecDeque::with_capacity(WAITING_MAX),
+            held: VecDeque::with_capacity(WAITING_MAX),
+        });
+        let strategies = config.shard_of_strategy.iter().map(|&shard| StrategyState {
+            bucket: TokenBucket::FULL,
+            last_id: ClientOrderId::NONE,
+            shard,
+        });
+        Self {
+            now: Timestamp::UNKNOWN,
+            kill,
+            kill_generation: 0,
+            trading_state: config.trading_state,
+            limits: config.limits.clone(),
+            books: Books::new(config, venues.len()),
+            orders: OrderTable::new(capacity),
+            executions: Executions::new(config.execution_capacity),
+            strategies: strategies.collect(),
+            venues,
+            shards: shards.collect(),
+            sweep: None,
+            denied: [0; DenialReason::ALL.len()],
+            counters,
+            positions: outputs.positions,
+            notices: outputs.notices,
+            position_interval_ns: config.position_interval_ns,
+            positions_sent_ns: Timestamp::UNKNOWN,
+        }
+    }
+
+    /// Reads the kill word. A kill halts, and nothing in this process takes that back.
+    pub(super) fn read_kill_word(&mut self) -> usize {
+        let generation = self.kill.generation();
+        if generation == self.kill_generation {
+            return 0;
+        }
+        self.kill_generation = generation;
+        self.notify(Notice::new(NoticeCode::Killed, self.now).values(0, i128::from(generation)));
+        self.enter(TradingState::Halted);
+        1
+    }
+
+    /// Sets the trading state as a command asks; towards more trading not while the kill switch is set.
+    pub(super) fn set_trading_state(&mut self, wanted: TradingState) {
+        if self.kill_generation != 0 && wanted < TradingState::Halted {
+            let values = (i128::from(wanted as u8), i128::from(self.kill_generation));
+            self.notify(Notice::new(NoticeCode::Killed, self.now).values(values.0, values.1));
+            return;
+        }
+        if wanted == TradingState::Active {
+            // The operator takes back what fills over a limit have set; the limits themselves still hold.
+            for holding in &mut self.books.holdings {
+                holding.trading_state = TradingState::Active;
+            }
+            for market in &mut self.books.markets {
+                market.trading_state = TradingState::Active;
+            }
+        }
+        self.enter(wanted);
+    }
+
+    /// Goes into a trading state, and says so. Halted cancels everything.
+    pub(super) fn enter(&mut self, state: TradingState) {
+        if state == TradingState::Halted {
+            self.sweep = Some(0);
+        }
+        if state != self.trading_state {
+            let values = (i128::from(self.trading_state as u8), i128::from(state as u8));
+            self.trading_state = state;
+            self.notify(Notice::new(NoticeCode::TradingStateChanged, self.now).values(values.0, values.1));
+        }
+    }
+
+    /// Tells people, or counts that it could not.
+    pub(super) fn notify(&mut self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            self.counters.notices_dropped.increment();
+        }
+    }
+
+    /// Keeps the newest top of book of an instrument that somebody holds.
+    pub(super) fn on_mark(&mut self, mark: &Mark) {
+        if let Some(market) = self.books.markets.get_mut(mark.instrument.index()) {
+            market.quote = mark.quote;
+            market.is_marked = true;
+        }
+    }
+
+    /// The position of a holding, as messages carry it.
+    pub(super) fn position_state(&self, place: u32) -> PositionState {
+        let state = |place| {
+            let holding = self.books.holding(place)?;
+            let market = self.books.market(holding.permission.instrument)?;
+            Some(holding.position.state(&market.instrument))
+        };
+        state(place).unwrap_or_default()
+    }
+
+    /// Marks an order for its shard, and sends what there is room for.
+    pub(super) fn update_shard(&mut self, slot: u32) {
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        let strategy = record.order.strategy;
+        let was_dirty = std::mem::replace(&mut record.is_dirty, true);
+        let Some(shard) = self.strategies.get(strategy.index()).map(|strategy| strategy.shard) else { return };
+        if !was_dirty && let Some(shard) = self.shards.get_mut(shard) {
+            shard.dirty.push_back(slot);
+        }
+        self.send_updates(shard);
+    }
+
+    /// Sends a shard what waits for it, as far as its lane has room: denials, then the newest state of changed orders.
+    pub(super) fn send_updates(&mut self, shard: usize) -> usize {
+        let mut sent = 0;
+        while let Some(waiting) = self.shards.get_mut(shard)
+            && let Some(denial) = waiting.denials.front()
+        {
+            if waiting.updates.try_send(*denial).is_err() {
+                return sent;
+            }
+            waiting.denials.pop_front();
+            sent += 1;
+        }
+        while let Some(slot) = self.shards.get(shard).and_then(|waiting| waiting.dirty.front().copied()) {
+            let update = self.order_update(slot);
+            let Some(waiting) = self.shards.get_mut(shard) else { return sent };
+            if waiting.updates.try_send(update).is_err() {
+                return sent;
+            }
+            waiting.dirty.pop_front();
+            if let Some(record) = self.orders.at_mut(slot) {
+                record.is_dirty = false;
+            }
+            sent += 1;
+        }
+        sent
+    }
+
+    fn order_update(&self, slot: u32) -> OrderUpdate {
+        let Some(record) = self.orders.at(slot) else { return OrderUpdate::default() };
+        OrderUpdate {
+            position: self.position_state(record.holding),
+            client_order_id: record.order.client_order_id,
+            price: record.order.price,
+            quantity: record.order.quantity,
+            filled: record.filled,
+            last_price: record.last_price,
+            received_ns: record.updated_ns,
+            instrument: record.order.instrument,
+            code: record.code,
+            strategy: record.order.strategy,
+            reason: record.reason,
+            status: record.status,
+            side: record.order.side,
+        }
+    }
+
+    /// Reports the positions that changed, or whose market did, at most once an interval. What does not fit is sent
+    /// the next time, with its newest state.
+    pub(super) fn report_positions(&mut self) -> usize {
+        if self.now.since(self.positions_sent_ns) < self.position_interval_ns {
+            return 0;
+        }
+        self.positions_sent_ns = self.now;
+        let mut sent = 0;
+        for holding in &mut self.books.holdings {
+            let Some(market) = self.books.markets.get(holding.permission.instrument.index()) else { continue };
+            let is_moved = market.is_marked && holding.position.quantity().0 != 0;
+            if !holding.is_changed && !is_moved {
+                continue;
+            }
+            // Where the market is one-sided the last known figure stands, but nothing is at stake in a flat position.
+            let unrealized = holding.position.unrealized(&market.quote, &market.instrument);
+            holding.unrealized = unrealized.unwrap_or(holding.unrealized);
+            let report = PositionReport {
+                position: holding.position.state(&market.instrument),
+                unrealized: holding.unrealized,
+                open_orders: holding.open_orders,
+                instrument: holding.permission.instrument,
+                strategy: holding.permission.strategy,
+            };
+            holding.is_changed = self.positions.try_send(report).is_err();
+            sent += usize::from(!holding.is_changed);
+        }
+        for market in &mut self.books.markets {
+            market.is_marked = false;
+        }
+        sent
+    }
+
+    /// Profit or loss of every open quantity at the newest marks, in no asset in particular: each holding's own.
+    pub(super) fn unrealized(&self, place: u32) -> Option<Money> {
+        let holding = self.books.holding(place)?;
+        let market = self.books.market(holding.permission.instrument)?;
+        holding.position.unrealized(&market.quote, &market.instrument)
+    }
+}

@@ -1,0 +1,39 @@
+//! Risk: judges every order, keeps every order, position and balance; the one truth of them.
+//!
+//! An [`OrderIntent`](crate::types::OrderIntent) passes the [`controls`] in their order and becomes an [`Approved`],
+//! which only this module makes and which is all that a gateway takes. Reports come back through the state machine in
+//! [`transitions`] into the [`OrderTable`], and fills through [`portfolio`](crate::portfolio) into positions and
+//! balances, each booked once. What open orders may still fill is held against every limit as an [`Exposure`]
+//! interval, until the venue has proven their end.
+//!
+//! Everything fails closed: what is not permitted, configured or known is denied. Cancels always pass.
+
+mod approved;
+mod books;
+mod cancels;
+mod config;
+pub mod controls;
+mod core;
+mod executions;
+mod exposure;
+mod index;
+mod kill;
+mod limits;
+mod order_table;
+mod orders;
+mod rate;
+mod reports;
+mod stage;
+pub mod transitions;
+
+pub use approved::{Approved, approved_lane};
+pub use books::{Holding, Market};
+pub use config::{Permission, RiskConfig, RiskConfigError, RiskLanes};
+pub use exposure::Exposure;
+pub use kill::KillWord;
+pub use limits::{InstrumentLimits, Limits, LimitsTable, RateLimit};
+pub use order_table::{CancelStep, OrderRecord, OrderTable};
+pub use stage::Risk;
+
+#[cfg(test)]
+mod tests;

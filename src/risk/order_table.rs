@@ -1,0 +1,234 @@
+//! Every order of this run, as far as there is room for the old ones.
+
+use super::index::Index;
+use crate::types::{ClientOrderId, DenialReason, Order, OrderStatus, Price, Quantity, Timestamp};
+use std::collections::VecDeque;
+
+/// How many old orders are looked at for one whose slot can be used again.
+const REUSE_TRIES: usize = 16;
+
+/// How far the cancel of an order is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CancelStep {
+    /// None is asked for.
+    #[default]
+    None,
+    /// Asked for, but the lane to the gateway has had no room yet.
+    Wanted,
+    /// With the gateway; no second one is sent before the venue answers.
+    Passed,
+}
+
+/// One order and what is known of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderRecord {
+    /// What was wanted.
+    pub order: Order,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// How far a cancel of it is.
+    pub cancel: CancelStep,
+    /// Cancels that were sent without being asked for by the strategy.
+    pub forced_cancels: u8,
+    /// Whether the venue has shown that it knows the order.
+    pub is_acknowledged: bool,
+    /// The venue's number of it; zero until told.
+    pub venue_order_id: u64,
+    /// What is booked of its fills.
+    pub filled: Quantity,
+    /// The most that the venue said was filled.
+    pub venue_filled: Quantity,
+    /// What it may still fill: this is what exposure counts.
+    pub reserve: Quantity,
+    /// Price of the newest booked fill.
+    pub last_price: Price,
+    /// The venue's code of a refusal.
+    pub code: i32,
+    /// Our reason, where the order is denied.
+    pub reason: DenialReason,
+    /// When the bytes were received that led to it.
+    pub received_ns: Timestamp,
+    /// When the shard handed those to the strategy.
+    pub decided_ns: Timestamp,
+    /// When risk took the intent.
+    pub approved_ns: Timestamp,
+    /// When risk last learned of it.
+    pub updated_ns: Timestamp,
+    /// Its strategy and instrument, as an index.
+    pub(super) holding: u32,
+    /// Whether its shard does not know the newest state yet.
+    pub(super) is_dirty: bool,
+    /// Whether it waits among the terminal ones.
+    pub(super) is_queued: bool,
+}
+
+impl OrderRecord {
+    /// What may still fill: of an open order all that is not filled, `Unknown` or not; of a terminal one what the
+    /// venue counts and we have not booked yet.
+    #[must_use]
+    pub fn due(&self) -> Quantity {
+        let end = if self.status.is_open() { self.order.quantity } else { self.venue_filled.min(self.order.quantity) };
+        Quantity(end.0.saturating_sub(self.filled.0).max(0))
+    }
+}
+
+/// A fixed number of orders, found by client order id. Terminal orders stay for late fills and for the last comparison
+/// with the venue, until their slot is needed: the oldest goes first.
+#[derive(Debug)]
+pub struct OrderTable {
+    records: Vec<OrderRecord>,
+    capacity: usize,
+    index: Index<u64>,
+    terminal: VecDeque<u32>,
+}
+
+impl OrderTable {
+    pub(super) fn new(capacity: usize) -> Self {
+        let capacity = capacity.clamp(1, Self::CAPACITY_MAX);
+        Self {
+            records: Vec::with_capacity(capacity),
+            capacity,
+            index: Index::new(capacity),
+            terminal: VecDeque::with_capacity(capacity),
+        }
+    }
+
+    /// The largest table.
+    pub const CAPACITY_MAX: usize = 1 << 24;
+
+    /// The order of this id.
+    #[must_use]
+    pub fn get(&self, id: ClientOrderId) -> Option<&OrderRecord> {
+        self.records.get(self.find(id)? as usize)
+    }
+
+    /// Every order held, old ones too, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = &OrderRecord> {
+        self.records.iter()
+    }
+
+    /// How many orders are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether none is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many orders fit.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    #[inline]
+    pub(super) fn find(&self, id: ClientOrderId) -> Option<u32> {
+        self.index.find(id.0)
+    }
+
+    #[inline]
+    pub(super) fn at(&self, slot: u32) -> Option<&OrderRecord> {
+        self.records.get(slot as usize)
+    }
+
+    #[inline]
+    pub(super) fn at_mut(&mut self, slot: u32) -> Option<&mut OrderRecord> {
+        self.records.get_mut(slot as usize)
+    }
+
+    /// Puts an order in; `None` where no slot is free or can be used again. Its id is new: control C09 sees to that.
+    pub(super) fn insert(&mut self, record: OrderRecord) -> Option<u32> {
+        let slot = match u32::try_from(self.records.len()) {
+            Ok(slot) if self.records.len() < self.capacity => {
+                self.records.push(record);
+                slot
+            }
+            _ => {
+                let slot = self.reuse()?;
+                *self.records.get_mut(slot as usize)? = record;
+                slot
+            }
+        };
+        self.index.insert(record.order.client_order_id.0, slot);
+        Some(slot)
+    }
+
+    /// Lets a terminal order wait for its slot to be needed.
+    pub(super) fn retire(&mut self, slot: u32) {
+        if let Some(record) = self.records.get_mut(slot as usize)
+            && !record.is_queued
+        {
+            record.is_queued = true;
+            self.terminal.push_back(slot);
+        }
+    }
+
+    /// Takes the oldest terminal order out of the table. One with fills still due, or that still stands in a list of
+    /// what waits for a lane, goes behind the others.
+    fn reuse(&mut self) -> Option<u32> {
+        for _ in 0..REUSE_TRIES {
+            let slot = self.terminal.pop_front()?;
+            let record = self.records.get_mut(slot as usize)?;
+            if record.status.is_open() {
+                // The venue brought it back to life; it comes here again when it ends.
+                record.is_queued = false;
+            } else if record.is_dirty || record.reserve.0 > 0 || record.cancel == CancelStep::Wanted {
+                self.terminal.push_back(slot);
+            } else {
+                let id = record.order.client_order_id;
+                self.index.remove(id.0);
+                return Some(slot);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::StrategyId;
+
+    fn record(sequence: u64, status: OrderStatus) -> OrderRecord {
+        let client_order_id = ClientOrderId::new(1, StrategyId(0), sequence).expect("in range");
+        OrderRecord { order: Order { client_order_id, ..Order::default() }, status, ..OrderRecord::default() }
+    }
+
+    #[test]
+    fn the_oldest_terminal_order_makes_room_and_open_ones_never_do() {
+        let mut table = OrderTable::new(3);
+        for sequence in 1..=3 {
+            assert!(table.insert(record(sequence, OrderStatus::Created)).is_some());
+        }
+        assert_eq!(table.insert(record(4, OrderStatus::Created)), None);
+        for slot in [2, 0] {
+            table.at_mut(slot).expect("there").status = OrderStatus::Canceled;
+            table.retire(slot);
+        }
+        assert_eq!(table.insert(record(4, OrderStatus::Created)), Some(2));
+        assert!(table.get(record(3, OrderStatus::Created).order.client_order_id).is_none());
+        table.at_mut(0).expect("there").is_dirty = true;
+        assert_eq!(table.insert(record(5, OrderStatus::Created)), None);
+        table.at_mut(0).expect("there").is_dirty = false;
+        assert_eq!(table.insert(record(5, OrderStatus::Created)), Some(0));
+        assert_eq!(table.find(record(5, OrderStatus::Created).order.client_order_id), Some(0));
+        assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn what_is_due_of_an_order() {
+        let mut record =
+            OrderRecord { filled: Quantity(3), venue_filled: Quantity(5), ..record(1, OrderStatus::Unknown) };
+        record.order.quantity = Quantity(10);
+        assert_eq!(record.due(), Quantity(7));
+        record.status = OrderStatus::Canceled;
+        assert_eq!(record.due(), Quantity(2));
+        record.filled = Quantity(11);
+        assert_eq!(record.due(), Quantity(0));
+    }
+}

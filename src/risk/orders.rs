@@ -1,0 +1,174 @@
+//! Intents in: judged, then approved or denied.
+
+use super::approved::Approved;
+use super::controls::{self, Facts, Rate};
+use super::core::Core;
+use super::exposure::Exposure;
+use super::order_table::OrderRecord;
+use super::transitions::OrderEvent;
+use crate::types::{
+    ClientOrderId, Denial, DenialReason, Notice, NoticeCode, OrderIntent, OrderStatus, OrderUpdate, TradingState,
+};
+
+const NO_EXPOSURE: Exposure = Exposure::NONE;
+
+impl Core {
+    /// Judges an intent from this shard.
+    pub(super) fn on_intent(&mut self, shard: usize, intent: &OrderIntent) {
+        self.now = self.now.max(intent.decided_ns);
+        self.counters.intents.increment();
+        let order = &intent.order;
+        let place = self.books.find(order.strategy, order.instrument);
+        let venue = self.books.market(order.instrument).map(|market| market.instrument.venue);
+        if let Some(strategy) = self.strategies.get_mut(order.strategy.index()) {
+            strategy.bucket.refill(self.limits.strategy(order.strategy), self.now);
+        }
+        if let Some(venue) = venue
+            && let Some(state) = self.venues.get_mut(usize::from(venue.0))
+        {
+            state.bucket.refill(self.limits.venue(venue), self.now);
+        }
+        let verdict = controls::evaluate(&self.facts(intent, place));
+        let id = order.client_order_id;
+        if id.strategy() == order.strategy
+            && let Some(strategy) = self.strategies.get_mut(order.strategy.index())
+        {
+            strategy.last_id = strategy.last_id.max(id);
+        }
+        // An order that passed has a permission, and so a place.
+        let verdict = verdict.and_then(|()| self.approve(intent, place.ok_or_else(not_permitted)?));
+        if let Err(denial) = verdict {
+            self.deny(shard, intent, place, &denial);
+        }
+    }
+
+    /// Gathers what the controls look at.
+    fn facts<'a>(&'a self, intent: &'a OrderIntent, place: Option<u32>) -> Facts<'a> {
+        let order = &intent.order;
+        let holding = place.and_then(|place| self.books.holding(place));
+        let market = self.books.market(order.instrument);
+        let strategy = self.strategies.get(order.strategy.index());
+        let venue = market.and_then(|market| self.venues.get(usize::from(market.instrument.venue.0)));
+        Facts {
+            intent,
+            now: self.now,
+            kill_generation: self.kill_generation,
+            trading_state: holding.map_or(self.trading_state, |holding| holding.trading_state.max(self.trading_state)),
+            instrument_state: market.map_or(TradingState::Active, |market| market.trading_state),
+            session: venue.map(|venue| venue.session),
+            permission: holding.map(|holding| &holding.permission),
+            instrument: market.map(|market| &market.instrument),
+            last_id: strategy.map_or(ClientOrderId::NONE, |strategy| strategy.last_id),
+            limits: place.map_or(&super::Limits::NONE, |place| self.limits.permission(place)),
+            instrument_limits: self.limits.instrument(order.instrument),
+            exposure: holding.map_or(&NO_EXPOSURE, |holding| &holding.exposure),
+            instrument_exposure: market.map_or(&NO_EXPOSURE, |market| &market.exposure),
+            strategy_rate: Rate {
+                limit: self.limits.strategy(order.strategy),
+                left: strategy.map_or(0, |strategy| strategy.bucket.left()),
+            },
+            venue_rate: Rate {
+                limit: market.map_or(&super::RateLimit::NONE, |market| self.limits.venue(market.instrument.venue)),
+                left: venue.map_or(0, |venue| venue.bucket.left()),
+            },
+        }
+    }
+
+    /// Puts the order into the table with its reserve, and hands it to the gateway.
+    ///
+    /// # Errors
+    /// `ORDER_TABLE_FULL`: nothing was done. A gateway without room is not an error here: the order is in the table
+    /// by then, and ends there as denied.
+    fn approve(&mut self, intent: &OrderIntent, place: u32) -> Result<(), Denial> {
+        let order = intent.order;
+        let record = OrderRecord {
+            order,
+            status: OrderStatus::Created,
+            received_ns: intent.received_ns,
+            decided_ns: intent.decided_ns,
+            approved_ns: self.now,
+            updated_ns: self.now,
+            holding: place,
+            reserve: order.quantity,
+            ..OrderRecord::default()
+        };
+        let capacity = i128::try_from(self.orders.capacity()).unwrap_or(i128::MAX);
+        let slot = self.orders.insert(record).ok_or(Denial {
+            reason: DenialReason::OrderTableFull,
+            limit: capacity,
+            observed: capacity.saturating_add(1),
+        })?;
+        self.books.count_order(place, true);
+        self.books.reserve(place, order.side, 0, order.quantity.0);
+        let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now);
+        let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
+        let venue = venue.and_then(|venue| self.venues.get_mut(venue));
+        if let Some(venue) = venue
+            && venue.orders.try_send(approved).is_ok()
+        {
+            venue.bucket.take();
+            if let Some(strategy) = self.strategies.get_mut(order.strategy.index()) {
+                strategy.bucket.take();
+            }
+            self.counters.approved.increment();
+        } else {
+            self.gateway_busy(slot);
+        }
+        Ok(())
+    }
+
+    /// Ends an order that never left the engine: denied, as the gateway had no room for it.
+    pub(super) fn gateway_busy(&mut self, slot: u32) {
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        record.reason = DenialReason::GatewayBusy;
+        let order = record.order;
+        self.count_denial(
+            &order.client_order_id,
+            order.instrument,
+            &Denial { reason: DenialReason::GatewayBusy, limit: 0, observed: 1 },
+        );
+        self.apply(slot, OrderEvent::NotSent);
+    }
+
+    /// Tells the shard, the people and the counters.
+    fn deny(&mut self, shard: usize, intent: &OrderIntent, place: Option<u32>, denial: &Denial) {
+        let order = &intent.order;
+        self.count_denial(&order.client_order_id, order.instrument, denial);
+        // An update would speak of the first order of this id, which may be working.
+        if denial.reason == DenialReason::DuplicateClientOrderId && self.orders.find(order.client_order_id).is_some() {
+            return;
+        }
+        let update = OrderUpdate {
+            position: place.map(|place| self.position_state(place)).unwrap_or_default(),
+            client_order_id: order.client_order_id,
+            price: order.price,
+            quantity: order.quantity,
+            received_ns: self.now,
+            instrument: order.instrument,
+            strategy: order.strategy,
+            reason: denial.reason,
+            status: OrderStatus::Denied,
+            side: order.side,
+            ..OrderUpdate::default()
+        };
+        if let Some(waiting) = self.shards.get_mut(shard) {
+            // There is room: no order is taken from the shard otherwise.
+            waiting.denials.push_back(update);
+        }
+        self.send_updates(shard);
+    }
+
+    fn count_denial(&mut self, id: &ClientOrderId, instrument: crate::types::InstrumentId, denial: &Denial) {
+        self.counters.denied.increment();
+        let index = DenialReason::ALL.iter().position(|&reason| reason == denial.reason);
+        if let Some(count) = index.and_then(|index| self.denied.get_mut(index)) {
+            *count = count.saturating_add(1);
+        }
+        let notice = Notice::new(NoticeCode::Denied, self.now).order(*id).instrument(instrument);
+        self.notify(Notice { reason: denial.reason, ..notice.values(denial.limit, denial.observed) });
+    }
+}
+
+fn not_permitted() -> Denial {
+    Denial { reason: DenialReason::NotPermitted, limit: 0, observed: 1 }
+}

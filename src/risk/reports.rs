@@ -1,0 +1,241 @@
+//! Reports in: what the venue and the gateway say of orders, and the fills.
+
+use super::core::Core;
+use super::order_table::{CancelStep, OrderRecord};
+use super::transitions::{Next, OrderEvent, next};
+use crate::portfolio::Fill;
+use crate::types::{
+    ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, Money, Notice, NoticeCode, OrderStatus, Quantity,
+    ReportKind, TradingState,
+};
+
+/// Cancels that a halted engine sends again for one order when the venue refuses them.
+const FORCED_CANCELS_MAX: u8 = 8;
+
+impl Core {
+    pub(super) fn on_gateway(&mut self, message: &GatewayMessage) {
+        match message {
+            GatewayMessage::Report(report) => self.on_report(report),
+            GatewayMessage::Session { venue, state, received_ns } => {
+                self.now = self.now.max(*received_ns);
+                if let Some(venue) = self.venues.get_mut(usize::from(venue.0)) {
+                    venue.session = *state;
+                }
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: &ExecutionReport) {
+        self.now = self.now.max(report.received_ns);
+        let now = self.now;
+        let Some(slot) = self.orders.find(report.client_order_id) else {
+            self.counters.external_reports.increment();
+            let notice = Notice::new(NoticeCode::ExternalOrder, now).instrument(report.instrument);
+            let id = report.client_order_id;
+            self.notify(if id == ClientOrderId::NONE { notice } else { notice.order(id) });
+            return;
+        };
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        record.updated_ns = now;
+        if report.venue_order_id != 0 {
+            record.venue_order_id = report.venue_order_id;
+        }
+        if report.code != 0 {
+            record.code = report.code;
+        }
+        let is_news = report.cumulative_quantity > record.venue_filled;
+        record.venue_filled = record.venue_filled.max(report.cumulative_quantity);
+        match report.kind {
+            ReportKind::Fill => self.on_fill(slot, report),
+            ReportKind::NotSent => self.on_not_sent(slot),
+            ReportKind::Sent => self.apply(slot, OrderEvent::Sent),
+            ReportKind::Accepted => self.apply(slot, OrderEvent::Accepted),
+            ReportKind::Canceled => self.apply(slot, OrderEvent::Canceled),
+            ReportKind::Rejected => self.apply(slot, OrderEvent::Rejected),
+            ReportKind::Expired => self.apply(slot, OrderEvent::Expired),
+            ReportKind::CancelRejected => self.apply(slot, OrderEvent::CancelRejected),
+            ReportKind::Unknown => self.on_unproven(slot),
+            ReportKind::Status => match found(report.status) {
+                OrderEvent::Unproven => self.on_unproven(slot),
+                event => self.apply(slot, event),
+            },
+        }
+        self.reserve_due(slot);
+        let Some(record) = self.orders.at(slot) else { return };
+        if is_news && record.venue_filled > record.filled {
+            let notice = about(NoticeCode::MissingFill, record, now);
+            let values = (i128::from(record.filled.0), i128::from(record.venue_filled.0));
+            self.notify(notice.values(values.0, values.1));
+        }
+    }
+
+    /// The gateway could not write the order. Where the venue has shown that it knows it, that proves nothing.
+    fn on_not_sent(&mut self, slot: u32) {
+        let Some(record) = self.orders.at(slot) else { return };
+        if !record.is_acknowledged && record.status.is_open() {
+            self.gateway_busy(slot);
+        }
+    }
+
+    fn on_unproven(&mut self, slot: u32) {
+        let Some(record) = self.orders.at(slot) else { return };
+        if record.status.is_open() && record.status != OrderStatus::Unknown {
+            let notice = about(NoticeCode::OrderUnknown, record, self.now);
+            self.counters.unknown_orders.increment();
+            self.notify(notice);
+        }
+        self.apply(slot, OrderEvent::Unproven);
+    }
+
+    /// Books a fill once, whatever the order's status. A report that cannot be booked still counts as what the venue
+    /// says was filled, so that the missing part stays reserved and is asked for.
+    fn on_fill(&mut self, slot: u32, report: &ExecutionReport) {
+        let Some(record) = self.orders.at(slot) else { return };
+        let record = *record;
+        let (order, now) = (record.order, self.now);
+        let fee = Money::from_scaled(report.fee, ExecutionReport::FEE_PRECISION).unwrap_or_default();
+        let fill = Fill {
+            side: order.side,
+            price: report.last_price,
+            quantity: report.last_quantity,
+            fee,
+            fee_asset: report.fee_asset,
+        };
+        if report.execution_id == 0 || fill.price.0 <= 0 || fill.quantity.0 <= 0 {
+            let notice = about(NoticeCode::Misconfigured, &record, now);
+            self.notify(notice.excerpt(b"a fill without an execution id, a price or a quantity was not booked"));
+            self.apply(slot, OrderEvent::Accepted);
+            return;
+        }
+        if !self.executions.insert(order.instrument, report.execution_id) {
+            self.counters.duplicate_fills.increment();
+            self.notify(about(NoticeCode::DuplicateFill, &record, now).values(0, i128::from(report.execution_id)));
+            return;
+        }
+        let filled = record.filled.0.checked_add(fill.quantity.0);
+        let (Some(filled), Ok(())) = (filled, self.books.book(record.holding, &fill)) else {
+            // A fact that our numbers cannot hold: what we know is wrong from here on.
+            self.notify(
+                about(NoticeCode::Misconfigured, &record, now).excerpt(b"a fill overflows its position: halted"),
+            );
+            self.enter(TradingState::Halted);
+            return;
+        };
+        self.counters.fills.increment();
+        if record.status.is_terminal() {
+            self.counters.late_fills.increment();
+            let values = (i128::from(order.quantity.0), i128::from(filled));
+            self.notify(about(NoticeCode::LateFill, &record, now).values(values.0, values.1));
+        }
+        if let Some(record) = self.orders.at_mut(slot) {
+            record.filled = Quantity(filled);
+            record.last_price = fill.price;
+        }
+        let is_whole = filled >= order.quantity.0;
+        self.apply(slot, if is_whole { OrderEvent::LastFill } else { OrderEvent::PartialFill });
+        self.check_position(&record);
+    }
+
+    /// Lets a fill that went over a position limit set reduce-only, for the strategy in this instrument or for the
+    /// instrument.
+    fn check_position(&mut self, record: &OrderRecord) {
+        let (place, instrument, now) = (record.holding, record.order.instrument, self.now);
+        let limit = i128::from(self.limits.permission(place).max_position.0);
+        let instrument_limit = i128::from(self.limits.instrument(instrument).max_position.0);
+        let notice = about(NoticeCode::PositionOverLimit, record, now);
+        let mut over = [None; 2];
+        if let Some(holding) = self.books.holdings.get_mut(place as usize) {
+            let booked = holding.exposure.booked();
+            if booked.saturating_abs() > limit && holding.trading_state < TradingState::ReduceOnly {
+                holding.trading_state = TradingState::ReduceOnly;
+                over = [Some(notice.values(limit, booked)), None];
+            }
+        }
+        if let Some(market) = self.books.markets.get_mut(instrument.index()) {
+            let booked = market.exposure.booked();
+            if booked.saturating_abs() > instrument_limit && market.trading_state < TradingState::ReduceOnly {
+                market.trading_state = TradingState::ReduceOnly;
+                let [first, _] = over;
+                over = [first, Some(notice.values(instrument_limit, booked))];
+            }
+        }
+        for notice in over.into_iter().flatten() {
+            self.notify(notice);
+        }
+    }
+
+    /// Moves an order through the state machine, and its reserve, counts, cancel and shard with it.
+    pub(super) fn apply(&mut self, slot: u32, event: OrderEvent) {
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        let before = *record;
+        record.is_acknowledged |= matches!(
+            event,
+            OrderEvent::Accepted | OrderEvent::PartialFill | OrderEvent::LastFill | OrderEvent::FoundWorking
+        );
+        record.status = match next(before.status, event) {
+            Next::Keep => before.status,
+            Next::To(OrderStatus::Accepted) | Next::Resume if record.filled.0 > 0 => OrderStatus::PartiallyFilled,
+            Next::Resume if record.is_acknowledged => OrderStatus::Accepted,
+            Next::Resume => OrderStatus::Sent,
+            Next::To(status) => status,
+        };
+        let is_answered = matches!(event, OrderEvent::CancelRejected | OrderEvent::FoundWorking | OrderEvent::Unproven);
+        if record.cancel == CancelStep::Passed && (is_answered || record.status.is_terminal()) {
+            record.cancel = CancelStep::None;
+        }
+        if record.status != OrderStatus::Denied {
+            record.reason = DenialReason::None;
+        }
+        let after = *record;
+        self.reserve_due(slot);
+        if before.status.is_open() != after.status.is_open() {
+            self.books.count_order(after.holding, after.status.is_open());
+        }
+        if after.status.is_terminal() {
+            self.orders.retire(slot);
+        }
+        let is_fill = matches!(event, OrderEvent::PartialFill | OrderEvent::LastFill);
+        if before.status != after.status || is_fill {
+            self.update_shard(slot);
+        }
+        self.cancel_if_halted(slot, event);
+    }
+
+    /// Holds what the order may still fill against the limits: no more, no less.
+    fn reserve_due(&mut self, slot: u32) {
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        let due = record.due();
+        let before = std::mem::replace(&mut record.reserve, due);
+        self.books.reserve(record.holding, record.order.side, before.0, due.0);
+    }
+
+    /// A halted engine leaves no order working: one that comes back to life is canceled again.
+    fn cancel_if_halted(&mut self, slot: u32, event: OrderEvent) {
+        let Some(record) = self.orders.at(slot) else { return };
+        let is_evidence = matches!(event, OrderEvent::Accepted | OrderEvent::CancelRejected | OrderEvent::FoundWorking);
+        if is_evidence
+            && self.trading_state == TradingState::Halted
+            && record.status.is_open()
+            && record.forced_cancels < FORCED_CANCELS_MAX
+        {
+            self.force_cancel(slot);
+        }
+    }
+}
+
+/// A notice about an order.
+fn about(code: NoticeCode, record: &OrderRecord, now: crate::types::Timestamp) -> Notice {
+    Notice::new(code, now).order(record.order.client_order_id).instrument(record.order.instrument)
+}
+
+/// What a query's answer means.
+const fn found(status: OrderStatus) -> OrderEvent {
+    match status {
+        OrderStatus::Created | OrderStatus::Sent | OrderStatus::Unknown => OrderEvent::Unproven,
+        OrderStatus::Accepted | OrderStatus::PartiallyFilled | OrderStatus::PendingCancel => OrderEvent::FoundWorking,
+        OrderStatus::Filled => OrderEvent::Filled,
+        OrderStatus::Canceled => OrderEvent::Canceled,
+        OrderStatus::Rejected | OrderStatus::Denied => OrderEvent::Rejected,
+        OrderStatus::Expired => OrderEvent::Expired,
+    }
+}

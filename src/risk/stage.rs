@@ -1,0 +1,158 @@
+//! The stage: drains its lanes in a fixed order, each with its own limit a cycle.
+
+use super::books::{Holding, Market};
+use super::config::{RiskConfig, RiskConfigError, RiskLanes};
+use super::core::{Core, Outputs, WAITING_MAX};
+use super::kill::KillWord;
+use super::order_table::OrderTable;
+use crate::metrics::{RiskCounters, Shared};
+use crate::pipeline::lane::Receiver;
+use crate::pipeline::stage::Stage;
+use crate::portfolio::Ledger;
+use crate::types::{
+    AssetId, CancelIntent, DenialReason, GatewayMessage, InstrumentId, Mark, Money, OrderIntent, RiskCommand,
+    StrategyId, Timestamp, TradingState, VenueId,
+};
+
+/// Messages taken in one cycle from one lane of each kind.
+const COMMANDS_PER_CYCLE: u64 = 16;
+const REPORTS_PER_CYCLE: u64 = 256;
+const CANCELS_PER_CYCLE: usize = WAITING_MAX;
+const ORDERS_PER_CYCLE: usize = WAITING_MAX;
+const MARKS_PER_CYCLE: u64 = 256;
+
+/// The risk stage.
+pub struct Risk {
+    commands: Receiver<RiskCommand>,
+    reports: Vec<Receiver<GatewayMessage>>,
+    cancels: Vec<Receiver<CancelIntent>>,
+    orders: Vec<Receiver<OrderIntent>>,
+    marks: Vec<Receiver<Mark>>,
+    core: Core,
+}
+
+impl Risk {
+    /// Builds the stage; everything it will ever need is allocated here.
+    ///
+    /// # Errors
+    /// The first thing that does not fit in configuration and lanes.
+    pub fn new(
+        config: &RiskConfig,
+        lanes: RiskLanes,
+        kill: KillWord,
+        counters: Shared<RiskCounters>,
+    ) -> Result<Self, RiskConfigError> {
+        config.validate(&lanes)?;
+        let outputs = Outputs {
+            gateway_orders: lanes.gateway_orders,
+            gateway_cancels: lanes.gateway_cancels,
+            updates: lanes.updates,
+            positions: lanes.positions,
+            notices: lanes.notices,
+        };
+        Ok(Self {
+            commands: lanes.commands,
+            reports: lanes.reports,
+            cancels: lanes.cancels,
+            orders: lanes.orders,
+            marks: lanes.marks,
+            core: Core::new(config, outputs, kill, counters),
+        })
+    }
+
+    /// States what an account began with, before the first fill.
+    pub fn start_balance(&mut self, venue: VenueId, asset: AssetId, amount: Money) {
+        if let Some(ledger) = self.core.books.ledgers.get_mut(usize::from(venue.0)) {
+            ledger.start_with(asset, amount);
+        }
+    }
+
+    /// Every order held.
+    #[must_use]
+    pub const fn orders(&self) -> &OrderTable {
+        &self.core.orders
+    }
+
+    /// Every strategy in every instrument that it may trade, in the order of the permissions.
+    #[must_use]
+    pub fn holdings(&self) -> &[Holding] {
+        &self.core.books.holdings
+    }
+
+    /// A strategy in an instrument; `None` without a permission.
+    #[must_use]
+    pub fn holding(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<&Holding> {
+        self.core.books.holding(self.core.books.find(strategy, instrument)?)
+    }
+
+    /// Profit or loss of a holding's open quantity at the newest mark; `None` where there is no market to close it in.
+    #[must_use]
+    pub fn unrealized(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<Money> {
+        self.core.unrealized(self.core.books.find(strategy, instrument)?)
+    }
+
+    /// Every instrument over all strategies, by id.
+    #[must_use]
+    pub fn markets(&self) -> &[Market] {
+        &self.core.books.markets
+    }
+
+    /// The account at a venue.
+    #[must_use]
+    pub fn ledger(&self, venue: VenueId) -> Option<&Ledger> {
+        self.core.books.ledgers.get(usize::from(venue.0))
+    }
+
+    /// How often each reason denied, zeros left out.
+    pub fn denied(&self) -> impl Iterator<Item = (DenialReason, u64)> {
+        DenialReason::ALL.into_iter().zip(self.core.denied).filter(|&(_, count)| count > 0)
+    }
+
+    /// The trading state of the engine; a holding's or a market's own may be stricter.
+    #[must_use]
+    pub const fn trading_state(&self) -> TradingState {
+        self.core.trading_state
+    }
+}
+
+impl Stage for Risk {
+    fn poll(&mut self, now: Timestamp) -> usize {
+        let Self { commands, reports, cancels, orders, marks, core } = self;
+        core.now = core.now.max(now);
+        let mut work = core.read_kill_word();
+        work += commands.drain(COMMANDS_PER_CYCLE, |command| match command {
+            RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
+            RiskCommand::CancelAll => core.sweep = Some(0),
+        });
+        for lane in reports {
+            work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(message));
+        }
+        for (shard, lane) in cancels.iter_mut().enumerate() {
+            let limit = core.shards.get(shard).map_or(0, |waiting| CANCELS_PER_CYCLE - waiting.held.len());
+            work += lane.drain(limit as u64, |intent| core.on_cancel(shard, intent));
+        }
+        work += core.sweep();
+        for (shard, lane) in orders.iter_mut().enumerate() {
+            let limit = core.shards.get(shard).map_or(0, |waiting| ORDERS_PER_CYCLE - waiting.denials.len());
+            let taken = lane.drain(limit as u64, |intent| core.on_intent(shard, intent));
+            work += taken;
+            if taken < limit {
+                core.release_held(shard);
+            }
+        }
+        for lane in marks {
+            work += lane.drain(MARKS_PER_CYCLE, |mark| core.on_mark(mark));
+        }
+        for venue in 0..core.venues.len() {
+            work += core.send_cancels(venue);
+        }
+        for shard in 0..core.shards.len() {
+            work += core.send_updates(shard);
+        }
+        work + core.report_positions()
+    }
+
+    fn name(&self) -> &'static str {
+        "risk"
+    }
+}
