@@ -31,9 +31,9 @@ pub mod feed;
 pub mod gateway;
 pub mod metrics;
 pub mod pipeline;
-pub mod strategy;
 pub mod portfolio;
 pub mod risk;
+pub mod strategy;
 pub mod types;
 pub mod venue;
 

@@ -2,7 +2,7 @@
 
 use crate::config::{KeyKind, SecretSource, Venue};
 use crate::pipeline::clock::Clock;
-use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Money, Symbol, VenueId};
+use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Symbol};
 use crate::venue::binance::rest::{self, AssetBalance, InstrumentSpec, Request, Snapshot};
 use crate::venue::binance::{Credentials, Market, MarketSymbol, UserCodec};
 use crate::venue::connect::{Endpoint, Plaintext, tls_config};
@@ -18,7 +18,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body that is read.
 const BODY_BYTES_MAX: usize = 64 << 20;
 /// Orders or trades in one page.
-const PAGE_ROWS: usize = 1_000;
+pub const PAGE_ROWS: usize = 1_000;
 /// Pages read at most.
 const PAGES_MAX: usize = 10_000;
 
@@ -38,6 +38,26 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+/// What an account has many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Orders, numbered by the venue.
+    Orders,
+    /// Fills, numbered by the venue's trades.
+    Fills,
+}
+
+impl Rows {
+    /// The venue's number of a row.
+    #[must_use]
+    pub const fn number(self, row: &ExecutionReport) -> u64 {
+        match self {
+            Self::Orders => row.venue_order_id,
+            Self::Fills => row.execution_id,
+        }
+    }
+}
 
 /// A client of one venue with one account's keys.
 pub struct VenueClient {
@@ -77,7 +97,8 @@ impl VenueClient {
         Ok(Self {
             name: venue.name.clone(),
             credentials: Arc::new(credentials),
-            market_stream: Endpoint::parse(&venue.market_stream, plaintext).map_err(|error| problem("market_stream", &error))?,
+            market_stream: Endpoint::parse(&venue.market_stream, plaintext)
+                .map_err(|error| problem("market_stream", &error))?,
             order_api: Endpoint::parse(&venue.order_api, plaintext).map_err(|error| problem("order_api", &error))?,
             tls,
             base: venue.rest.trim_end_matches('/').to_owned(),
@@ -141,12 +162,18 @@ impl VenueClient {
     ///
     /// # Errors
     /// Where the venue gives no answer that can be used.
-    pub async fn bars(&self, instrument: &Instrument, interval: &str, count: u32) -> Result<Vec<HistoryBar>, ClientError> {
+    pub async fn bars(
+        &self,
+        instrument: &Instrument,
+        interval: &str,
+        count: u32,
+    ) -> Result<Vec<HistoryBar>, ClientError> {
         // One more than wanted, as the running bar comes with them.
         let limit = u16::try_from(count.saturating_add(1)).unwrap_or(1_000).min(1_000);
         let request = Request::klines(Market::Spot, instrument.symbol, interval, limit);
         let body = self.fetch(&request).await?;
-        let bars = rest::decode_klines(&body, &MarketSymbol::from(instrument)).map_err(|error| unreadable(&request, &error))?;
+        let bars = rest::decode_klines(&body, &MarketSymbol::from(instrument))
+            .map_err(|error| unreadable(&request, &error))?;
         let interval_ns = crate::config::bar_interval_ns(interval).unwrap_or(0);
         let venue_now = self.clock.now().nanos().saturating_add_signed(self.offset_ns);
         Ok(bars.into_iter().filter(|bar| bar.open_ns.nanos().saturating_add(interval_ns) <= venue_now).collect())
@@ -162,48 +189,56 @@ impl VenueClient {
         rest::decode_account(&body).map_err(|error| unreadable(&request, &error))
     }
 
-    /// Every order of the account in an instrument, page by page from venue order id `from`.
+    /// A page of the account's orders or fills in an instrument: from this venue number on, or with `None` the newest.
     ///
     /// # Errors
     /// Where the venue gives no answer that can be used.
-    pub async fn orders(&self, instruments: &Arc<Instruments>, venue: VenueId, instrument: &Instrument, from: u64) -> Result<Vec<ExecutionReport>, ClientError> {
-        let mut codec = UserCodec::new(Arc::clone(instruments), venue);
-        let mut all: Vec<ExecutionReport> = Vec::new();
-        let mut from = from;
-        for _ in 0..PAGES_MAX {
-            let request = Request::all_orders(&self.credentials, instrument.symbol, Some(from), self.venue_ms());
-            let mut body = self.fetch(&request).await?;
-            let page = codec.decode_orders(&mut body).map_err(|error| unreadable(&request, &error))?;
-            let count = page.len();
-            all.extend_from_slice(page);
-            from = all.last().map_or(from, |last| last.venue_order_id + 1);
-            if count < PAGE_ROWS {
-                break;
-            }
-        }
-        Ok(all)
+    pub async fn page(
+        &self,
+        rows: Rows,
+        instruments: &Arc<Instruments>,
+        instrument: &Instrument,
+        from: Option<u64>,
+    ) -> Result<Vec<ExecutionReport>, ClientError> {
+        let mut codec = UserCodec::new(Arc::clone(instruments), instrument.venue);
+        let (symbol, venue_ms) = (instrument.symbol, self.venue_ms());
+        let request = match rows {
+            Rows::Orders => Request::all_orders(&self.credentials, symbol, from, venue_ms),
+            Rows::Fills => Request::my_trades(&self.credentials, symbol, from, venue_ms),
+        };
+        let mut body = self.fetch(&request).await?;
+        let decoded = match rows {
+            Rows::Orders => codec.decode_orders(&mut body),
+            Rows::Fills => codec.decode_trades(&mut body),
+        };
+        decoded.map(<[_]>::to_vec).map_err(|error| unreadable(&request, &error))
     }
 
-    /// Every fill of the account in an instrument, page by page from the venue's trade id `from`.
+    /// All of the account's orders or fills in an instrument from this venue number on, oldest first.
     ///
     /// # Errors
-    /// Where the venue gives no answer that can be used.
-    pub async fn trades(&self, instruments: &Arc<Instruments>, venue: VenueId, instrument: &Instrument, from: u64) -> Result<Vec<ExecutionReport>, ClientError> {
-        let mut codec = UserCodec::new(Arc::clone(instruments), venue);
+    /// Where the venue gives no answer that can be used, or more than ten million rows.
+    pub async fn all(
+        &self,
+        rows: Rows,
+        instruments: &Arc<Instruments>,
+        instrument: &Instrument,
+        from: u64,
+    ) -> Result<Vec<ExecutionReport>, ClientError> {
         let mut all: Vec<ExecutionReport> = Vec::new();
         let mut from = from;
         for _ in 0..PAGES_MAX {
-            let request = Request::my_trades(&self.credentials, instrument.symbol, Some(from), self.venue_ms());
-            let mut body = self.fetch(&request).await?;
-            let page = codec.decode_trades(&mut body).map_err(|error| unreadable(&request, &error))?;
-            let count = page.len();
-            all.extend_from_slice(page);
-            from = all.last().map_or(from, |last| last.execution_id + 1);
-            if count < PAGE_ROWS {
-                break;
+            let page = self.page(rows, instruments, instrument, Some(from)).await?;
+            all.extend_from_slice(&page);
+            from = page.last().map_or(from, |last| rows.number(last) + 1);
+            if page.len() < PAGE_ROWS {
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(ClientError {
+            request: format!("{rows:?} of {}", instrument.symbol),
+            problem: "there are too many".to_owned(),
+        })
     }
 
     fn venue_ms(&self) -> u64 {
@@ -279,10 +314,4 @@ fn secret(key: &str, source: &SecretSource) -> Result<SecretString, String> {
             .map_err(|_| format!("{key}.env: the environment variable {name} is not set")),
         _ => Err(format!("{key}: exactly one of `file` and `env` is needed")),
     }
-}
-
-/// The sum of what is free and what orders hold.
-#[must_use]
-pub fn total(balance: &AssetBalance) -> Money {
-    balance.free.saturating_add(balance.locked)
 }

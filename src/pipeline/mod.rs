@@ -17,12 +17,12 @@ pub mod threads;
 
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
-use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, Shared, ShardCounters};
+use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
 use crate::risk::{KillWord, Risk, RiskConfig, RiskLanes, approved_lane};
 use crate::strategy::runner::{Instance, Shard, ShardConfig, ShardLanes};
 use crate::types::{
-    FeedMessage, InstrumentId, Instruments, Notice, PositionReport, Request, RiskCommand, SentOrder, ShardCommand,
-    Timestamp, VenueId,
+    AssetId, FeedMessage, InstrumentId, Instruments, Money, Notice, PositionReport, Request, RiskCommand, SentOrder,
+    ShardCommand, Timestamp, VenueId,
 };
 use crate::venue::connection::{Arrival, Connection, ConnectionPort};
 use clock::Clock;
@@ -59,6 +59,8 @@ pub struct MachineConfig {
     pub shards: Vec<(ShardConfig, Vec<Instance>)>,
     /// Limits, permissions, sizes.
     pub risk: RiskConfig,
+    /// What each account began with.
+    pub balances: Vec<(VenueId, AssetId, Money)>,
 }
 
 /// What the cold plane holds of one venue.
@@ -160,7 +162,7 @@ pub struct Machine {
 /// # Errors
 /// Everything that does not fit, in words.
 pub fn build(config: MachineConfig, clock: &Clock, kill: KillWord) -> Result<Machine, Vec<String>> {
-    let MachineConfig { instruments, venues, shards, risk } = config;
+    let MachineConfig { instruments, venues, shards, risk, balances } = config;
     let counters = Counters {
         feeds: venues.iter().map(|_| Shared::default()).collect(),
         shards: shards.iter().map(|_| Shared::default()).collect(),
@@ -184,7 +186,8 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillWord) -> Result<Mac
     for (_, instances) in &shards {
         let mut of_shard = Vec::new();
         for (venue, outgoing) in market_to_shards.iter_mut().enumerate() {
-            let is_here = |id: &InstrumentId| instruments.get(*id).is_some_and(|found| usize::from(found.venue.0) == venue);
+            let is_here =
+                |id: &InstrumentId| instruments.get(*id).is_some_and(|found| usize::from(found.venue.0) == venue);
             let mut wanted: Vec<InstrumentId> =
                 instances.iter().flat_map(|instance| &instance.instruments).copied().filter(is_here).collect();
             wanted.sort_unstable();
@@ -295,8 +298,13 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillWord) -> Result<Mac
         positions: positions_in,
         notices: notice_lane(),
     };
-    let risk = match Risk::new(risk, lanes, kill.clone(), Shared::clone(&counters.risk)) {
-        Ok(risk) => Some(HotStage::Risk(risk)),
+    let risk = match Risk::new(&risk, lanes, kill.clone(), Shared::clone(&counters.risk)) {
+        Ok(mut risk) => {
+            for (venue, asset, amount) in balances {
+                risk.start_balance(venue, asset, amount);
+            }
+            Some(HotStage::Risk(risk))
+        }
         Err(error) => {
             errors.push(error.to_string());
             None
@@ -306,7 +314,8 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillWord) -> Result<Mac
         return Err(errors);
     }
     let stages = feeds.into_iter().chain(shard_stages).chain(risk).chain(gateways).collect();
-    let cold = ColdEnds { venues: cold_venues, shards: cold_shards, risk: risk_commands_in, positions, notices, retired };
+    let cold =
+        ColdEnds { venues: cold_venues, shards: cold_shards, risk: risk_commands_in, positions, notices, retired };
     Ok(Machine { stages, cold, counters, kill, clock: clock.clone() })
 }
 

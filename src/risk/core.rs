@@ -263,8 +263,7 @@ impl Core {
         let mut sent = 0;
         for holding in &mut self.books.holdings {
             let Some(market) = self.books.markets.get(holding.permission.instrument.index()) else { continue };
-            let is_moved = market.is_marked && holding.position.quantity().0 != 0;
-            if !holding.is_changed && !is_moved {
+            if !holding.is_changed && !market.is_marked {
                 continue;
             }
             // Where the market is one-sided the last known figure stands, but nothing is at stake in a flat position.
@@ -273,6 +272,8 @@ impl Core {
             let report = PositionReport {
                 position: holding.position.state(&market.instrument),
                 unrealized: holding.unrealized,
+                bid: market.quote.bid,
+                ask: market.quote.ask,
                 open_orders: holding.open_orders,
                 instrument: holding.permission.instrument,
                 strategy: holding.permission.strategy,

@@ -40,8 +40,8 @@ pub struct ShardLanes {
     pub commands: Receiver<ShardCommand>,
     /// From risk.
     pub updates: Receiver<OrderUpdate>,
-    /// From the feed.
-    pub market: Receiver<MarketMessage>,
+    /// From each feed.
+    pub market: Vec<Receiver<MarketMessage>>,
     /// To risk. Full: the shard denies the order itself (`LANE_FULL`).
     pub orders: Sender<OrderIntent>,
     /// To risk. Full: the cancel stays with its order and goes out when there is room.
@@ -162,7 +162,7 @@ pub struct Shard {
     name: &'static str,
     commands: Receiver<ShardCommand>,
     updates: Receiver<OrderUpdate>,
-    market: Receiver<MarketMessage>,
+    market: Vec<Receiver<MarketMessage>>,
     core: Core,
 }
 
@@ -266,10 +266,13 @@ impl Stage for Shard {
         });
         done += core.tell_denials();
         done += self.updates.drain(Self::UPDATES_A_CYCLE, |update| core.on_update(update));
-        let mut taken = self.market.drain(Self::MARKET_A_CYCLE, |message| core.on_market(message));
-        // The levels of an update arrive in the lane together: no handler is to see half of them.
-        while core.is_amid_update && self.market.drain(1, |message| core.on_market(message)) == 1 {
-            taken += 1;
+        let mut taken = 0;
+        for lane in &mut self.market {
+            taken += lane.drain(Self::MARKET_A_CYCLE, |message| core.on_market(message));
+            // The levels of an update arrive in the lane together: no handler is to see half of them.
+            while core.is_amid_update && lane.drain(1, |message| core.on_market(message)) == 1 {
+                taken += 1;
+            }
         }
         if taken > 0 {
             core.counters.market_events.add(u64::try_from(taken).unwrap_or(0));

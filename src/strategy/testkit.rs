@@ -106,7 +106,7 @@ impl Kit {
         let lanes = ShardLanes {
             commands: commands_in,
             updates: updates_in,
-            market: market_in,
+            market: vec![market_in],
             orders: orders_out,
             cancels: cancels_out,
             marks: marks_out,

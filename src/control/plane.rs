@@ -1,0 +1,290 @@
+//! The cold plane's loop: it does for the hot plane what may wait, and shows people what happens.
+
+use super::assemble::WarmUp;
+use super::client::{ClientError, VenueClient};
+use super::status::{Status, is_warning};
+use crate::pipeline::clock::Clock;
+use crate::pipeline::{ColdEnds, Counters};
+use crate::types::{
+    FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Request, RiskCommand, ShardCommand, Side,
+    TradingState,
+};
+use crate::venue::binance::rest::Snapshot;
+use crate::venue::connect::{Endpoint, connect};
+use crate::venue::connection::{Arrival, Connection};
+use crossbeam::channel::Sender;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tracing::{info, warn};
+
+/// How often the lanes are drained.
+const TICK: Duration = Duration::from_millis(2);
+/// How long making a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a failed request for history waits before it is made again.
+const HISTORY_RETRY: Duration = Duration::from_secs(2);
+/// Ticks between two drawings: 10 a second.
+const DRAW_EVERY: u32 = 50;
+
+/// What a request to a venue brought.
+enum Fetched {
+    Snapshot(usize, InstrumentId, Result<Snapshot, ClientError>),
+    History(usize, InstrumentId, Vec<HistoryBar>),
+}
+
+/// What is shown ten times a second.
+pub trait Display {
+    /// Shows the newest state. `counters` are the hot plane's own.
+    ///
+    /// # Errors
+    /// Where the display is gone.
+    fn show(&mut self, status: &Status, counters: &Counters) -> std::io::Result<()>;
+}
+
+/// Shows nothing.
+pub struct NoDisplay;
+
+impl Display for NoDisplay {
+    fn show(&mut self, _status: &Status, _counters: &Counters) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The cold plane.
+pub struct Plane {
+    ends: ColdEnds,
+    /// The hot plane's counters.
+    pub counters: Counters,
+    clients: Arc<Vec<VenueClient>>,
+    instruments: Arc<Instruments>,
+    /// The newest state of everything.
+    pub status: Status,
+    clock: Clock,
+    /// Messages to each feed that had no room yet.
+    outgoing: Vec<VecDeque<FeedMessage>>,
+    fetched: mpsc::UnboundedReceiver<Fetched>,
+    results: mpsc::UnboundedSender<Fetched>,
+    seed: u32,
+}
+
+impl Plane {
+    /// The plane behind these ends.
+    #[must_use]
+    pub fn new(
+        ends: ColdEnds,
+        counters: Counters,
+        clients: Arc<Vec<VenueClient>>,
+        instruments: Arc<Instruments>,
+        strategies: Vec<String>,
+        clock: Clock,
+        seed: u32,
+    ) -> Self {
+        // Unbounded, but each entry answers a request of ours, and those are limited by their makers' backoff.
+        let (results, fetched) = mpsc::unbounded_channel();
+        let outgoing = ends.venues.iter().map(|_| VecDeque::new()).collect();
+        let status = Status::new((*instruments).clone(), strategies);
+        Self { ends, counters, clients, instruments, status, clock, outgoing, fetched, results, seed }
+    }
+
+    /// Fetches the bars of the past; they go to the feeds as they come. Bars that cannot be had are asked for again
+    /// until they can: a strategy that was promised history does not start without it.
+    pub fn warm_up(&self, warm_ups: &[WarmUp]) {
+        for instrument in self.instruments.iter().copied() {
+            let venue = usize::from(instrument.venue.0);
+            let wanted = warm_ups.iter().find(|warm_up| warm_up.instrument == instrument.id).cloned();
+            let (clients, results) = (Arc::clone(&self.clients), self.results.clone());
+            tokio::spawn(async move {
+                let mut bars = Vec::new();
+                while let (Some(client), Some(wanted)) =
+                    (clients.get(venue), wanted.as_ref().filter(|wanted| wanted.count > 0))
+                {
+                    match client.bars(&instrument, wanted.interval, wanted.count).await {
+                        Ok(found) => {
+                            bars = found;
+                            break;
+                        }
+                        Err(error) => warn!("history of {}: {error}", instrument.symbol),
+                    }
+                    sleep(HISTORY_RETRY).await;
+                }
+                // The plane may have stopped meanwhile.
+                let _ = results.send(Fetched::History(venue, instrument.id, bars));
+            });
+        }
+    }
+
+    /// Serves the hot plane until `stop` resolves.
+    pub async fn run(&mut self, display: &mut impl Display, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut until_draw = 0;
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                Some(fetched) = self.fetched.recv() => self.take_fetched(fetched),
+                _ = ticks.tick() => {}
+            }
+            self.drain();
+            if until_draw == 0 {
+                until_draw = DRAW_EVERY;
+                if let Err(error) = display.show(&self.status, &self.counters) {
+                    warn!("the display is gone: {error}");
+                }
+            }
+            until_draw -= 1;
+        }
+    }
+
+    /// Stops trading in order: strategies stop, no new orders pass, working orders are canceled; waits until the venue
+    /// has confirmed all of them, at most for `timeout`. Answers how many orders are still open.
+    pub async fn shut_down(&mut self, display: &mut impl Display, timeout: Duration) -> u64 {
+        let deadline = Instant::now() + timeout;
+        for shard in 0..self.ends.shards.len() {
+            while self.ends.shards.get_mut(shard).is_some_and(|lane| lane.try_send(ShardCommand::StopAll).is_err()) {
+                sleep(TICK).await;
+            }
+        }
+        for command in [RiskCommand::SetTradingState(TradingState::CancelOnly), RiskCommand::CancelAll] {
+            while self.ends.risk.try_send(command).is_err() {
+                sleep(TICK).await;
+            }
+        }
+        // Positions are told every 50 ms: four rounds of them after the commands are past what was under way.
+        let settled = Instant::now() + Duration::from_millis(200);
+        self.run(display, sleep(settled - Instant::now())).await;
+        while self.open_orders() > 0 && Instant::now() < deadline {
+            self.run(display, sleep(Duration::from_millis(20))).await;
+        }
+        self.open_orders()
+    }
+
+    /// Orders that are not proven ended, as risk told last.
+    #[must_use]
+    pub fn open_orders(&self) -> u64 {
+        self.status.positions.values().map(|report| u64::from(report.open_orders)).sum()
+    }
+
+    /// Takes everything the hot plane has to say.
+    fn drain(&mut self) {
+        for lane in &mut self.ends.notices {
+            let status = &mut self.status;
+            lane.drain(u64::MAX, |notice| {
+                let line = status.notice(notice);
+                if is_warning(notice.code) {
+                    warn!("{line}");
+                } else {
+                    info!("{line}");
+                }
+            });
+        }
+        let status = &mut self.status;
+        self.ends.positions.drain(u64::MAX, |report| status.position(report));
+        for venue in &mut self.ends.venues {
+            venue.sent.drain(u64::MAX, |sent| status.sent(sent));
+        }
+        while self.ends.retired.try_recv().is_ok_and(|mut connection| {
+            connection.close();
+            true
+        }) {}
+        self.take_requests();
+        for (venue, outgoing) in self.ends.venues.iter_mut().zip(&mut self.outgoing) {
+            while let Some(message) = outgoing.front() {
+                if venue.inputs.try_send(*message).is_err() {
+                    break;
+                }
+                outgoing.pop_front();
+            }
+        }
+    }
+
+    fn take_requests(&mut self) {
+        for index in 0..self.ends.venues.len() {
+            let Some(client) = self.clients.get(index) else { continue };
+            let (market_stream, order_api) = (client.market_stream.clone(), client.order_api.clone());
+            loop {
+                let Some(venue) = self.ends.venues.get_mut(index) else { break };
+                if venue.gateway_requests.next().is_some() {
+                    let arrivals = venue.gateway_arrivals.clone();
+                    self.connect(index, order_api.clone(), arrivals);
+                    continue;
+                }
+                match venue.feed_requests.next() {
+                    None => break,
+                    Some(Request::Connect) => {
+                        let arrivals = venue.feed_arrivals.clone();
+                        self.connect(index, market_stream.clone(), arrivals);
+                    }
+                    Some(Request::Snapshot(instrument)) => self.fetch_snapshot(index, instrument),
+                }
+            }
+        }
+    }
+
+    /// Makes a connection on a thread of its own, as that blocks.
+    fn connect(&mut self, venue: usize, endpoint: Endpoint, arrivals: Sender<Arrival>) {
+        let Some(client) = self.clients.get(venue) else { return };
+        self.seed = self.seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let (tls, clock, seed) = (Arc::clone(&client.tls), self.clock.clone(), self.seed);
+        let failed = arrivals.clone();
+        let thread = std::thread::Builder::new().name("connect".to_owned()).spawn(move || {
+            let arrival = match connect(&endpoint, CONNECT_TIMEOUT, tls) {
+                Ok(connected) => {
+                    let connection = Connection::new(Box::new(connected.socket), connected.reader, seed, clock.now());
+                    Arrival::Connected(Box::new(connection))
+                }
+                Err(error) => {
+                    warn!("{endpoint}: {error}");
+                    Arrival::Failed { retry_after_s: error.retry_after_s() }
+                }
+            };
+            // The stage may have stopped meanwhile.
+            let _ = arrivals.try_send(arrival);
+        });
+        if let Err(error) = thread {
+            warn!("a thread to connect cannot be started: {error}");
+            let _ = failed.try_send(Arrival::Failed { retry_after_s: None });
+        }
+    }
+
+    fn fetch_snapshot(&self, venue: usize, instrument: InstrumentId) {
+        let Some(instrument) = self.instruments.get(instrument).copied() else { return };
+        let (clients, results) = (Arc::clone(&self.clients), self.results.clone());
+        tokio::spawn(async move {
+            if let Some(client) = clients.get(venue) {
+                let snapshot = client.snapshot(&instrument).await;
+                let _ = results.send(Fetched::Snapshot(venue, instrument.id, snapshot));
+            }
+        });
+    }
+
+    fn take_fetched(&mut self, fetched: Fetched) {
+        let (venue, instrument) = match &fetched {
+            Fetched::Snapshot(venue, instrument, _) | Fetched::History(venue, instrument, _) => (*venue, *instrument),
+        };
+        let Some(outgoing) = self.outgoing.get_mut(venue) else { return };
+        let mut push = |input| outgoing.push_back(FeedMessage { instrument, input });
+        match fetched {
+            Fetched::Snapshot(_, _, Ok(snapshot)) => {
+                push(FeedInput::SnapshotBegin { update_id: snapshot.last_update_id });
+                for (side, levels) in [(Side::Buy, &snapshot.bids), (Side::Sell, &snapshot.asks)] {
+                    for level in levels {
+                        push(FeedInput::SnapshotLevel { side, price: level.price, quantity: level.quantity });
+                    }
+                }
+                push(FeedInput::SnapshotEnd);
+            }
+            // The feed asks again when its backoff is over.
+            Fetched::Snapshot(_, _, Err(error)) => warn!("snapshot: {error}"),
+            Fetched::History(_, _, bars) => {
+                bars.into_iter().for_each(|bar| push(FeedInput::HistoryBar(bar)));
+                push(FeedInput::HistoryEnd);
+            }
+        }
+    }
+}
