@@ -1,3 +1,54 @@
-//! The `gannet` command.
+//! The `gannet` command: arguments in, exit code out.
 
-fn main() {}
+#![allow(clippy::disallowed_macros, reason = "a command line speaks")]
+
+use clap::{Parser, Subcommand};
+use gannet::control::command::{self, CheckArgs, RunArgs};
+use gannet::control::demo::{self, DemoArgs};
+use gannet::exchange::command::{self as exchange, ExchangeArgs};
+use gannet::strategy::command::{self as strategies, StrategiesArgs};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A low-latency trading core: market data in, risk-checked orders out.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_help = "Start with: gannet demo")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Trade a simulated exchange that replays real recorded markets: nothing to set up.
+    Demo(DemoArgs),
+    /// Trade, as a configuration says.
+    Run(RunArgs),
+    /// Judge a configuration, its keys and its venues' answers; name every finding.
+    Check(CheckArgs),
+    /// Run the simulated exchange alone, for any client that speaks Binance's protocols.
+    Exchange(ExchangeArgs),
+    /// List the strategies, show a parameter schema, start a new one.
+    Strategies(StrategiesArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match &Arguments::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => command::run(args),
+        Command::Check(args) => command::check(args),
+        Command::Exchange(args) => exchange::run(args).map_err(|error| vec![error.to_string()]),
+        Command::Strategies(args) => strategies::run(args, &mut std::io::stdout().lock()).map_err(|error| vec![error]),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(errors) => {
+            for error in errors {
+                eprintln!("gannet: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,8 +1,22 @@
 //! The cold plane: it does for the hot plane what may wait, and shows people what happens.
+//!
+//! [`engine`] is one run from configuration to summary: [`assemble`] asks the venues and makes the machine's
+//! configuration, [`plane`] serves the hot plane while it runs, [`agree`] compares the books at the end.
 
+pub mod agree;
 pub mod assemble;
 pub mod client;
+pub mod command;
+pub mod demo;
+pub mod engine;
 pub mod plane;
 pub mod status;
 pub mod summary;
 pub mod view;
+
+/// Logs to standard error, as `filter` says; a filter that cannot be read logs at `info`.
+pub fn log_to_stderr(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+    // A second call, as in tests, keeps the first one's subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

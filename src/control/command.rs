@@ -1,0 +1,150 @@
+//! `gannet run` and `gannet check`.
+
+use super::client::{VenueClient, credentials};
+use super::demo::{print, stop_signal};
+use super::engine::{self, Run};
+use super::plane::NoDisplay;
+use crate::config::{Config, EXAMPLE};
+use crate::pipeline::clock::Clock;
+use crate::pipeline::threads::{allowed_cores, plan};
+use crate::risk::KillWord;
+use clap::Args;
+use std::path::PathBuf;
+
+/// The file that is read where no other is named.
+const DEFAULT_FILE: &str = "gannet.toml";
+/// How far the venue's clock may be from ours: its own tolerance for requests from the future.
+const CLOCK_OFFSET_MAX_MS: i64 = 1_000;
+
+/// Options of `gannet run`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  gannet check --example > gannet.toml     a commented configuration to start from
+  gannet run --config gannet.toml          trade until SIGINT or SIGTERM
+SIGINT and SIGTERM stop in order: strategies stop, working orders are canceled and their confirmations awaited.")]
+pub struct RunArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// Prints the summary as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `gannet check`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  gannet check                       judge gannet.toml, its keys, its venues' answers
+  gannet check --offline             the same without asking the venues
+  gannet check --example             print a commented configuration
+Ends with exit code 1 where anything is found.")]
+pub struct CheckArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// Asks no venue.
+    #[arg(long)]
+    pub offline: bool,
+    /// Prints a commented configuration, and checks nothing.
+    #[arg(long)]
+    pub example: bool,
+    /// Prints the findings as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Trades until a signal.
+///
+/// # Errors
+/// Everything that keeps it from running, in words.
+pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
+    let config = load(&args.config)?;
+    super::log_to_stderr(&config.engine.log);
+    let (keys, errors): (Vec<_>, Vec<_>) = config.venues.iter().map(credentials).partition(Result::is_ok);
+    if !errors.is_empty() {
+        return Err(errors.into_iter().filter_map(Result::err).collect());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| vec![error.to_string()])?;
+    let run = Run {
+        config: &config,
+        credentials: keys.into_iter().filter_map(Result::ok).collect(),
+        seed: std::process::id(),
+        kill: KillWord::new(),
+    };
+    let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;
+    print(&summary, args.json).map_err(|error| vec![error.to_string()])
+}
+
+/// Judges a configuration whole.
+///
+/// # Errors
+/// Every finding, in words.
+pub fn check(args: &CheckArgs) -> Result<(), Vec<String>> {
+    if args.example {
+        print!("{EXAMPLE}");
+        return Ok(());
+    }
+    let findings = match load(&args.config) {
+        Ok(config) => findings(&config, args.offline),
+        Err(errors) => errors,
+    };
+    if args.json {
+        println!("{}", serde_json::json!({ "ok": findings.is_empty(), "findings": findings }));
+        return if findings.is_empty() { Ok(()) } else { Err(Vec::new()) };
+    }
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    println!("{}: no findings", args.config.display());
+    Ok(())
+}
+
+fn load(path: &PathBuf) -> Result<Config, Vec<String>> {
+    if !path.exists() {
+        let hint = "gannet check --example prints a commented one";
+        return Err(vec![format!("{}: there is no such file; {hint}", path.display())]);
+    }
+    Config::load(path).map_err(|errors| errors.0.iter().map(|error| format!("{}: {error}", path.display())).collect())
+}
+
+/// What is wrong beyond the text: threads, keys, venues.
+fn findings(config: &Config, offline: bool) -> Vec<String> {
+    let mut findings = Vec::new();
+    let feeds = config.venues.iter().map(|venue| format!("feed-{}", venue.name));
+    let shards = (0..config.engine.shards).map(|index| format!("shard-{index}"));
+    let gateways = config.venues.iter().map(|venue| format!("gateway-{}", venue.name));
+    let stages: Vec<String> = feeds.chain(shards).chain(["risk".to_owned()]).chain(gateways).collect();
+    let names: Vec<&str> = stages.iter().map(String::as_str).collect();
+    findings.extend(plan(&config.layout(), &names, &allowed_cores()).err().unwrap_or_default());
+    let clock = Clock::wall();
+    let mut clients = Vec::new();
+    for venue in &config.venues {
+        match credentials(venue).and_then(|keys| VenueClient::new(venue, keys, &clock)) {
+            Ok(client) => clients.push(client),
+            Err(error) => findings.push(format!("venue {}: {error}", venue.name)),
+        }
+    }
+    if offline || clients.len() < config.venues.len() {
+        return findings;
+    }
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let asked = runtime.block_on(super::assemble::ask_venues(config, &mut clients));
+            match asked {
+                Ok(facts) => {
+                    findings.extend(super::assemble::assemble(config, &clients, &facts, &clock, 1).err().unwrap_or_default());
+                }
+                Err(errors) => findings.extend(errors),
+            }
+        }
+        Err(error) => findings.push(error.to_string()),
+    }
+    for client in &clients {
+        let offset_ms = client.offset_ns() / 1_000_000;
+        if offset_ms.abs() > CLOCK_OFFSET_MAX_MS {
+            findings.push(format!("venue {}: its clock is {offset_ms} ms from ours; synchronise this machine's", client.name));
+        }
+    }
+    findings
+}

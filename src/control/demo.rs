@@ -1,0 +1,240 @@
+//! `gannet demo`: everything on one machine with nothing to set up.
+
+use super::engine::{self, Run};
+use super::plane::{Display, NoDisplay};
+use super::status::Status;
+use super::summary::Summary;
+use super::view::{Totals, draw};
+use crate::config::{Config, LayoutName};
+use crate::exchange::{self, DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, Speed};
+use crate::metrics::Counter;
+use crate::pipeline::Counters;
+use crate::risk::KillWord;
+use crate::venue::binance::Credentials;
+use clap::{Args, ValueEnum};
+use ratatui::DefaultTerminal;
+use secrecy::SecretString;
+use std::future::Future;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+const CONFIG: &str = include_str!("demo.toml");
+/// How many times faster than recorded the demo plays.
+const SPEED: f64 = 4.0;
+
+/// Where the hot stages of the demo run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LayoutChoice {
+    /// All on one thread.
+    Fused,
+    /// Feed, shards, risk and gateway on a thread each.
+    Split,
+}
+
+/// Options of `gannet demo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  gannet demo                        trade until Ctrl-C, with a live view
+  gannet demo --for 15s --json       trade for 15 seconds, print one JSON object
+  gannet demo --speed 10 --layout split
+  gannet exchange --listen 127.0.0.1:9800 &  gannet demo --exchange 127.0.0.1:9800")]
+pub struct DemoArgs {
+    /// How long to trade: 15s, 2m, 1h. Without it, until Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// How many times faster than recorded the market moves [default: 4].
+    #[arg(long, value_name = "N", value_parser = parse_speed, conflicts_with = "exchange")]
+    pub speed: Option<f64>,
+    /// Starts everything that is drawn by chance.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u32,
+    /// How the stages are spread over threads [default: by the number of cores].
+    #[arg(long, value_enum)]
+    pub layout: Option<LayoutChoice>,
+    /// Trades on an exchange that runs already, started with `gannet exchange`.
+    #[arg(long, value_name = "127.0.0.1:PORT")]
+    pub exchange: Option<SocketAddr>,
+    /// Prints one JSON object at the end, and nothing else on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads `15s`, `2m`, `1h`, `500ms`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no time; write 15s, 2m or 1h"))?;
+    let seconds = match unit {
+        "ms" => number / 1_000.0,
+        "s" | "" => number,
+        "m" => number * 60.0,
+        "h" => number * 3_600.0,
+        _ => return Err(format!("{unit:?} is no unit of time; ms, s, m and h are")),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text:?} is out of range"))
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.01..=1_000.0).contains(&speed) => Ok(speed),
+        _ => Err(format!("{text:?} is no speed; 0.01 to 1000 is allowed")),
+    }
+}
+
+/// Runs the demo: exchange, engine, view, summary.
+///
+/// # Errors
+/// Everything that keeps it from running, in words.
+pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
+    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+    let (exchange, address) = match args.exchange {
+        Some(address) => (None, address),
+        None => {
+            let mut config = ExchangeConfig::shipped().map_err(|error| one(&error))?;
+            config.speed = speed(args.speed.unwrap_or(SPEED));
+            let exchange = Exchange::start(config).map_err(|error| one(&error))?;
+            let address = exchange.address();
+            (Some(exchange), address)
+        }
+    };
+    let mut config = Config::parse(&CONFIG.replace("ADDRESS", &address.to_string())).map_err(|error| one(&error))?;
+    config.engine.layout = match args.layout {
+        None => LayoutName::Auto,
+        Some(LayoutChoice::Fused) => LayoutName::Fused,
+        Some(LayoutChoice::Split) => LayoutName::Split,
+    };
+    let api_key = SecretString::from(DEMO_ED25519_API_KEY);
+    let keys = Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
+    let kill = KillWord::new();
+    let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
+    let stop = stop_signal(args.duration);
+    let is_shown = !args.json && std::io::stdout().is_terminal();
+    let summary = runtime.block_on(async {
+        if is_shown {
+            let mut view = TerminalView::open(format!("gannet demo, {address}")).map_err(|error| one(&error))?;
+            engine::run(engine, &mut view, stop).await
+        } else {
+            engine::run(engine, &mut NoDisplay, stop).await
+        }
+    });
+    // The last requests are answered: only now may the exchange go.
+    if let Some(exchange) = exchange {
+        exchange.stop();
+    }
+    print(&summary?, args.json).map_err(|error| one(&error))
+}
+
+fn speed(times: f64) -> exchange::Speed {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.01 to 1,000, checked when it was read")]
+    Speed::Thousandths((times * 1_000.0).round() as u32)
+}
+
+/// Prints a summary: as one line of JSON, or in words.
+///
+/// # Errors
+/// Where standard output is gone.
+pub fn print(summary: &Summary, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, summary)?;
+        writeln!(out)
+    } else {
+        write!(out, "{summary}")
+    }
+}
+
+/// Resolves at SIGINT, SIGTERM, or after `duration`.
+pub fn stop_signal(duration: Option<Duration>) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let timer = async {
+            match duration {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        let terminate = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = timer => {}
+            () = terminate => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    })
+}
+
+/// The live view on a terminal; gives the terminal back when it is dropped.
+pub struct TerminalView {
+    terminal: DefaultTerminal,
+    title: String,
+    started: Instant,
+}
+
+impl TerminalView {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn open(title: String) -> std::io::Result<Self> {
+        let terminal = ratatui::try_init()?;
+        // Ctrl-C must stay a signal: nothing reads keys.
+        ratatui::crossterm::terminal::disable_raw_mode()?;
+        Ok(Self { terminal, title, started: Instant::now() })
+    }
+}
+
+impl Drop for TerminalView {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+impl Display for TerminalView {
+    fn show(&mut self, status: &Status, counters: &Counters) -> std::io::Result<()> {
+        let sum = |counts: &mut dyn Iterator<Item = u64>| counts.sum::<u64>();
+        let title = format!("{}, {} s", self.title, self.started.elapsed().as_secs());
+        let feeds = || counters.feeds.iter();
+        let gateways = |pick: fn(&crate::metrics::GatewayCounters) -> &Counter| {
+            counters.gateways.iter().map(|block| pick(block).get()).sum::<u64>()
+        };
+        let totals = Totals {
+            title,
+            market_events: sum(&mut feeds().map(|feed| feed.quotes.get() + feed.trades.get() + feed.depth_updates.get())),
+            conflated: sum(&mut feeds().map(|feed| feed.conflated_quotes.get() + feed.conflated_trades.get() + feed.lost_depth_updates.get())),
+            orders_sent: gateways(|block| &block.orders_sent),
+            cancels_sent: gateways(|block| &block.cancels_sent),
+            rejects: gateways(|block| &block.rejects),
+            fills: counters.risk.fills.get(),
+            open_orders: status.positions.values().map(|report| u64::from(report.open_orders)).sum(),
+        };
+        self.terminal.draw(|frame| draw(frame, status, &totals)).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_valid() {
+        Config::parse(&CONFIG.replace("ADDRESS", "127.0.0.1:1")).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(parse_duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "s", "-1s", "15 parsecs", "1e99h"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

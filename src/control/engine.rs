@@ -1,0 +1,163 @@
+//! One run of the engine, from configuration to summary.
+
+use super::agree;
+use super::assemble::{Facts, ask_venues, assemble};
+use super::client::VenueClient;
+use super::plane::{Display, Plane};
+use super::status::Status;
+use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary};
+use crate::config::Config;
+use crate::pipeline::clock::Clock;
+use crate::pipeline::{self, Counters, HotStage};
+use crate::risk::{KillWord, OrderRecord, Risk};
+use crate::types::{Money, OrderStatus, VenueId, format_fixed};
+use crate::venue::binance::Credentials;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::info;
+
+/// What a run is made of besides its configuration.
+pub struct Run<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Each venue's keys, in the configured order.
+    pub credentials: Vec<Credentials>,
+    /// Starts masks and spreads retries.
+    pub seed: u32,
+    /// The kill word: whoever holds a clone can set it.
+    pub kill: KillWord,
+}
+
+/// Runs the engine until `stop` resolves, then shuts it down in order.
+///
+/// # Errors
+/// Everything that keeps it from starting, in words.
+pub async fn run(
+    run: Run<'_>,
+    display: &mut impl Display,
+    stop: impl Future<Output = ()>,
+) -> Result<Summary, Vec<String>> {
+    let Run { config, credentials, seed, kill } = run;
+    let clock = Clock::wall();
+    let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
+    let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+    let facts = ask_venues(config, &mut clients).await?;
+    let assembly = assemble(config, &clients, &facts, &clock, seed)?;
+    let machine = pipeline::build(assembly.machine, &clock, kill)?;
+    let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
+    for (name, core) in &running.plan {
+        info!("hot thread {name}{}", core.map(|core| format!(", pinned to core {core}")).unwrap_or_default());
+    }
+    info!("epoch {}", facts.epoch);
+
+    let clients = Arc::new(clients);
+    let names = config.strategies.iter().map(|strategy| strategy.name.clone()).collect();
+    let mut plane =
+        Plane::new(ends, counters, Arc::clone(&clients), Arc::clone(&facts.instruments), names, clock, seed);
+    plane.warm_up(&assembly.warm_ups);
+    plane.run(display, stop).await;
+    let timeout = Duration::from_millis(config.engine.shutdown_timeout_ms);
+    let open_orders = plane.shut_down(display, timeout).await;
+    if open_orders > 0 {
+        tracing::warn!("{open_orders} orders are not proven ended after {timeout:?}: look at the venue");
+    }
+    let stages = running.stop();
+    let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })
+    else {
+        return Err(vec!["the risk stage is gone: its thread panicked".to_owned()]);
+    };
+    let mut venues = Vec::new();
+    for (client, index) in clients.iter().zip(0..) {
+        venues.push(agree::compare(client, VenueId(index), &facts, risk).await);
+    }
+    Ok(summarize(config, &facts, risk, &plane.status, &plane.counters, venues))
+}
+
+fn summarize(
+    config: &Config,
+    facts: &Facts,
+    risk: &Risk,
+    status: &Status,
+    counters: &Counters,
+    venues: Vec<VenueSummary>,
+) -> Summary {
+    let sent = |record: &&OrderRecord| record.status != OrderStatus::Denied;
+    let filled = |record: &&OrderRecord| record.filled.0 > 0;
+    let strategies = config.strategies.iter().zip(0u16..).map(|(strategy, id)| {
+        let own = || risk.orders().iter().filter(|record| record.order.strategy.0 == id).filter(sent);
+        StrategySummary {
+            name: strategy.name.clone(),
+            orders_sent: count(own().count()),
+            orders_filled: count(own().filter(filled).count()),
+        }
+    });
+    let strategies: Vec<StrategySummary> = strategies.collect();
+    let mut pnl = [Money::ZERO; 3];
+    for holding in risk.holdings() {
+        let unrealized = risk.unrealized(holding.permission.strategy, holding.permission.instrument);
+        let parts = [holding.position.realized(), unrealized.unwrap_or(Money::ZERO), holding.position.fees()];
+        for (sum, part) in pnl.iter_mut().zip(parts) {
+            *sum = sum.saturating_add(part);
+        }
+    }
+    let [realized, unrealized, fees] = pnl.map(|amount| amount.to_decimal_string());
+    Summary {
+        market_events: counters
+            .feeds
+            .iter()
+            .map(|feed| feed.quotes.get() + feed.trades.get() + feed.depth_updates.get())
+            .sum(),
+        orders_sent: strategies.iter().map(|strategy| strategy.orders_sent).sum(),
+        orders_filled: strategies.iter().map(|strategy| strategy.orders_filled).sum(),
+        strategies,
+        denied: risk.denied().map(|(reason, count)| (reason.name(), count)).collect(),
+        positions: positions(config, facts, risk),
+        pnl: ProfitAndLoss { realized, unrealized, fees },
+        tick_to_trade_ns: Latency::of(&status.tick_to_trade),
+        dropped: dropped(counters),
+        venue_agrees: venues.iter().all(|venue| venue.agrees),
+        venues,
+    }
+}
+
+/// Net positions by instrument. The average price is of the strategies' open costs together.
+fn positions(config: &Config, facts: &Facts, risk: &Risk) -> Vec<PositionSummary> {
+    let named = config.instruments.iter().zip(facts.instruments.iter());
+    named
+        .map(|(wanted, instrument)| {
+            let own = || risk.holdings().iter().filter(|holding| holding.permission.instrument == instrument.id);
+            let quantity: i64 = own().map(|holding| holding.position.quantity().0).sum();
+            let cost: Money = own().map(|holding| holding.position.open_cost()).sum();
+            let held = instrument.notional(crate::types::Price(1), crate::types::Quantity(quantity));
+            let average = held.filter(|unit| unit.0 != 0).map_or(0, |unit| cost.0 / unit.0);
+            PositionSummary {
+                instrument: wanted.name(),
+                quantity: format_fixed(quantity, instrument.quantity_precision).to_string(),
+                average_price: format_fixed(i64::try_from(average).unwrap_or(0), instrument.price_precision).to_string(),
+            }
+        })
+        .collect()
+}
+
+/// Every counter of something left out, conflated or not shown, summed by name.
+fn dropped(counters: &Counters) -> BTreeMap<String, u64> {
+    let lists = counters
+        .feeds
+        .iter()
+        .map(|block| block.list())
+        .chain(counters.shards.iter().map(|block| block.list()))
+        .chain([counters.risk.list()])
+        .chain(counters.gateways.iter().map(|block| block.list()));
+    let is_loss = |name: &str| name.starts_with("conflated") || name.starts_with("lost") || name.ends_with("dropped");
+    let mut sums = BTreeMap::new();
+    for (name, count) in lists.flatten().filter(|(name, count)| is_loss(name) && *count > 0) {
+        *sums.entry(name.to_owned()).or_default() += count;
+    }
+    sums
+}
+
+fn count(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
