@@ -39,7 +39,8 @@ async fn find_differences(
         let orders = client.all(Rows::Orders, instruments, instrument, first(&facts.first_orders)).await?;
         differences.extend(compare_orders(instrument, facts.epoch, &orders, risk));
         let fills = client.all(Rows::Fills, instruments, instrument, first(&facts.first_trades)).await?;
-        let theirs: i128 = fills.iter().map(|fill| i128::from(fill.last_quantity.0) * i128::from(fill.side.sign())).sum();
+        let theirs: i128 =
+            fills.iter().map(|fill| i128::from(fill.last_quantity.0) * i128::from(fill.side.sign())).sum();
         let ours = risk.markets().get(instrument.id.index()).map_or(0, |market| market.exposure.booked());
         if ours != theirs {
             differences.push(format!("position {}: ours {ours}, the venue's {theirs} lots", instrument.symbol));
@@ -97,7 +98,8 @@ fn compare_orders(instrument: &Instrument, epoch: u32, theirs: &[ExecutionReport
     }
     // Orders that the venue refused, or that never reached it, are in our books alone.
     let only_ours = |record: &&&OrderRecord| {
-        matches!(record.status, OrderStatus::Denied) || (record.status == OrderStatus::Rejected && !record.is_acknowledged)
+        matches!(record.status, OrderStatus::Denied)
+            || (record.status == OrderStatus::Rejected && !record.is_acknowledged)
     };
     let expected = ours.values().filter(|record| !only_ours(record)).count();
     if expected != seen {

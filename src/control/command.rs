@@ -133,7 +133,9 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
             let asked = runtime.block_on(super::assemble::ask_venues(config, &mut clients));
             match asked {
                 Ok(facts) => {
-                    findings.extend(super::assemble::assemble(config, &clients, &facts, &clock, 1).err().unwrap_or_default());
+                    findings.extend(
+                        super::assemble::assemble(config, &clients, &facts, &clock, 1).err().unwrap_or_default(),
+                    );
                 }
                 Err(errors) => findings.extend(errors),
             }
@@ -143,7 +145,10 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
     for client in &clients {
         let offset_ms = client.offset_ns() / 1_000_000;
         if offset_ms.abs() > CLOCK_OFFSET_MAX_MS {
-            findings.push(format!("venue {}: its clock is {offset_ms} ms from ours; synchronise this machine's", client.name));
+            findings.push(format!(
+                "venue {}: its clock is {offset_ms} ms from ours; synchronise this machine's",
+                client.name
+            ));
         }
     }
     findings

@@ -106,7 +106,8 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         Some(LayoutChoice::Split) => LayoutName::Split,
     };
     let api_key = SecretString::from(DEMO_ED25519_API_KEY);
-    let keys = Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
+    let keys =
+        Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
     let kill = KillWord::new();
     let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
@@ -128,7 +129,11 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
 }
 
 fn speed(times: f64) -> exchange::Speed {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.01 to 1,000, checked when it was read")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0.01 to 1,000, checked when it was read"
+    )]
     Speed::Thousandths((times * 1_000.0).round() as u32)
 }
 
@@ -207,8 +212,11 @@ impl Display for TerminalView {
         };
         let totals = Totals {
             title,
-            market_events: sum(&mut feeds().map(|feed| feed.quotes.get() + feed.trades.get() + feed.depth_updates.get())),
-            conflated: sum(&mut feeds().map(|feed| feed.conflated_quotes.get() + feed.conflated_trades.get() + feed.lost_depth_updates.get())),
+            market_events: sum(
+                &mut feeds().map(|feed| feed.quotes.get() + feed.trades.get() + feed.depth_updates.get())
+            ),
+            conflated: sum(&mut feeds()
+                .map(|feed| feed.conflated_quotes.get() + feed.conflated_trades.get() + feed.lost_depth_updates.get())),
             orders_sent: gateways(|block| &block.orders_sent),
             cancels_sent: gateways(|block| &block.cancels_sent),
             rejects: gateways(|block| &block.rejects),

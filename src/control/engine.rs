@@ -135,7 +135,8 @@ fn positions(config: &Config, facts: &Facts, risk: &Risk) -> Vec<PositionSummary
             PositionSummary {
                 instrument: wanted.name(),
                 quantity: format_fixed(quantity, instrument.quantity_precision).to_string(),
-                average_price: format_fixed(i64::try_from(average).unwrap_or(0), instrument.price_precision).to_string(),
+                average_price: format_fixed(i64::try_from(average).unwrap_or(0), instrument.price_precision)
+                    .to_string(),
             }
         })
         .collect()

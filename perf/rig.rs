@@ -1,0 +1,295 @@
+//! The machine on memory: every stage as in production, with frames that wait in memory instead of a socket.
+//!
+//! One venue, one instrument, one shard, one strategy that wants an order at every quote. Each order is
+//! immediate-or-cancel, and the venue's report that it expired waits in memory too, so that the machine stays as it is
+//! however long it runs. Used by the latency harness and by the test that counts allocations.
+
+use gannet::feed::FeedConfig;
+use gannet::feed::depth_sync::DepthRule;
+use gannet::gateway::GatewayConfig;
+use gannet::pipeline::clock::Clock;
+use gannet::pipeline::stage::Stage;
+use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine, MachineConfig};
+use gannet::risk::{InstrumentLimits, KillWord, Limits, LimitsTable, Permission, RateLimit, RiskConfig};
+use gannet::strategy::prelude::*;
+use gannet::strategy::runner::{Instance, ShardConfig};
+use gannet::types::{ClientOrderId, FeedInput, FeedMessage, InstrumentStatus, Instruments, StrategyId, Symbol, TradingState, VenueId};
+use gannet::venue::binance::{Credentials, Market, MarketCodec, MarketSymbol, OrderEncoder, SessionKind, UserCodec};
+use gannet::venue::connection::{Arrival, Connection};
+use gannet::venue::{FrameReader, MemoryControl, MemoryStream};
+use std::sync::Arc;
+
+/// Buys at the ask whenever the mid is at or below its moving average, else sells at the bid: an order a quote.
+pub struct Averager {
+    mids: [i64; 64],
+    next: usize,
+    sum: i64,
+}
+
+/// None.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct NoParams {}
+
+impl Strategy for Averager {
+    const METADATA: Metadata = Metadata {
+        kind: "averager",
+        display_name: "Averager",
+        version: "1.0.0",
+        author: "Gannet",
+        description: "An order a quote, for measurements.",
+        compatibility: Compatibility::ANY,
+    };
+    type Params = NoParams;
+
+    fn new(_params: &NoParams, _setup: &Setup) -> Result<Self, FieldError> {
+        Ok(Self { mids: [0; 64], next: 0, sum: 0 })
+    }
+
+    fn on_quote(&mut self, context: &mut Context, instrument: InstrumentId, quote: &Quote) -> Handled {
+        let Some(mid) = quote.mid() else { return Ok(()) };
+        if let Some(slot) = self.mids.get_mut(self.next & 63) {
+            self.sum += mid.0 - *slot;
+            *slot = mid.0;
+        }
+        self.next += 1;
+        let (side, price) = if mid.0 <= self.sum / 64 { (Side::Buy, quote.ask) } else { (Side::Sell, quote.bid) };
+        let order = NewOrder::limit(instrument, side, Quantity(100), price).immediate_or_cancel();
+        // A denial is counted by risk; the harness compares the counts.
+        let _ = context.submit(order);
+        Ok(())
+    }
+}
+
+/// The rig, ready to be driven.
+pub struct Rig {
+    /// Feed, shard, risk, gateway.
+    pub stages: Vec<HotStage>,
+    /// The cold ends.
+    pub cold: ColdEnds,
+    /// Counters.
+    pub counters: Counters,
+    /// Lets quotes through.
+    pub quotes: MemoryControl,
+    /// Lets reports through.
+    pub reports: MemoryControl,
+    /// Bytes of each report.
+    pub report_bytes: usize,
+    /// Bytes of each quote.
+    pub quote_bytes: usize,
+    /// The loop's clock.
+    pub clock: Clock,
+}
+
+const EPOCH: u32 = 1;
+
+/// The raw bookTicker frame of event `index`: 105 bytes as on the wire, its prices moving.
+pub fn quote_frame(index: u64) -> String {
+    let cents = (index * 7) % 97;
+    let bid = 6_183_700 + cents;
+    let ask = bid + 1;
+    format!(
+        "{{\"u\":{},\"s\":\"BTCUSDT\",\"b\":\"{}.{:02}000000\",\"B\":\"3.78826000\",\"a\":\"{}.{:02}000000\",\"A\":\"1.54698000\"}}",
+        50_093_239_212 + index,
+        bid / 100,
+        bid % 100,
+        ask / 100,
+        ask % 100
+    )
+}
+
+/// The report that order `sequence` (from 1) expired unfilled.
+fn report_frame(sequence: u64) -> String {
+    let id = ClientOrderId::new(EPOCH, StrategyId(0), sequence).expect("in range");
+    format!(
+        "{{\"subscriptionId\":0,\"event\":{{\"e\":\"executionReport\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"c\":\"{id}\",\"S\":\"BUY\",\"o\":\"LIMIT\",\"f\":\"IOC\",\"q\":\"0.00100000\",\"p\":\"61837.00000000\",\"P\":\"0.00000000\",\"F\":\"0.00000000\",\"g\":-1,\"C\":\"\",\"x\":\"EXPIRED\",\"X\":\"EXPIRED\",\"r\":\"NONE\",\"i\":{:010},\"l\":\"0.00000000\",\"z\":\"0.00000000\",\"L\":\"0.00000000\",\"n\":\"0\",\"N\":null,\"T\":1723161255208,\"t\":-1,\"I\":{:010},\"w\":false,\"m\":false,\"M\":false,\"O\":1723161255208,\"Z\":\"0.00000000\",\"Y\":\"0.00000000\",\"Q\":\"0.00000000\",\"W\":1723161255208,\"V\":\"NONE\"}}}}",
+        1_000_000_000 + sequence,
+        1_000_000_000 + sequence
+    )
+}
+
+/// A server's WebSocket text frame.
+fn framed(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..=125) => frame.push(length),
+        _ => {
+            frame.push(126);
+            frame.extend_from_slice(&u16::try_from(text.len()).expect("a short frame").to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+fn instruments() -> Instruments {
+    let mut instruments = Instruments::new();
+    let base = instruments.intern_asset(Symbol::new("BTC").expect("a symbol")).expect("room");
+    let quote = instruments.intern_asset(Symbol::new("USDT").expect("a symbol")).expect("room");
+    let instrument = Instrument {
+        id: InstrumentId(0),
+        venue: VenueId(0),
+        symbol: Symbol::new("BTCUSDT").expect("a symbol"),
+        base,
+        quote,
+        price_precision: 2,
+        quantity_precision: 5,
+        tick: Price(1),
+        lot: Quantity(1),
+        quantity_min: Quantity(1),
+        quantity_max: Quantity(900_000_000),
+        market_quantity_max: Quantity(10_000_000),
+        price_min: Price(1),
+        price_max: Price(100_000_000),
+        notional_min: Money(5_000_000_000_000_000_000),
+        notional_max: Money(9_000_000_000_000_000_000_000_000),
+        status: InstrumentStatus::Trading,
+    };
+    instruments.add(instrument).expect("an instrument");
+    instruments
+}
+
+impl Rig {
+    /// A machine with `count` quotes and reports in memory.
+    pub fn new(count: u64) -> Self {
+        let clock = Clock::wall();
+        let instruments = instruments();
+        let shared = Arc::new(instruments.clone());
+        let symbols: Vec<MarketSymbol> = instruments.iter().map(MarketSymbol::from).collect();
+        // Nothing checks the signature of the log on here.
+        let pem = gannet::exchange::DEMO_ED25519_PRIVATE_KEY;
+        let keys = Credentials::ed25519("demo".to_owned().into(), &pem.to_owned().into()).expect("a key");
+        let rate = RateLimit { per_second: 1_000_000_000, burst: 1_000_000_000, cancel_reserve: 1 };
+        let strategy = StrategyId(0);
+        let instrument = InstrumentId(0);
+        let config = MachineConfig {
+            venues: vec![(
+                FeedConfig {
+                    name: "feed",
+                    codec: MarketCodec::new(Market::Spot, &symbols),
+                    depth_rule: DepthRule::Contiguous,
+                    instruments: vec![instrument],
+                    instrument_count: 1,
+                    subscription: b"{}".to_vec(),
+                    seed: 1,
+                },
+                GatewayConfig {
+                    name: "gateway",
+                    venue: VenueId(0),
+                    encoder: OrderEncoder::new(Arc::new(keys), SessionKind::LoggedOn),
+                    codec: UserCodec::new(Arc::clone(&shared), VenueId(0)),
+                    instruments: shared,
+                    wire_capacity: 1_024,
+                    request_timeout_ns: 60_000_000_000,
+                    clock_offset_ns: 0,
+                    seed: 2,
+                },
+            )],
+            shards: vec![(
+                ShardConfig { name: "shard-0", epoch: EPOCH, handler_budget_ns: 1_000_000_000, clock: clock.clone() },
+                vec![Instance {
+                    id: strategy,
+                    name: "averager".to_owned(),
+                    strategy: Box::new(Averager { mids: [0; 64], next: 0, sum: 0 }),
+                    instruments: vec![instrument],
+                    bar_interval_ms: Some(1_000),
+                    capital: Money::ZERO,
+                }],
+            )],
+            risk: RiskConfig {
+                instruments: instruments.clone(),
+                permissions: vec![Permission::all(strategy, instrument)],
+                limits: LimitsTable {
+                    permissions: vec![Limits {
+                        max_order_quantity: Quantity(1_000),
+                        max_order_notional: Money(1_000_000_000_000_000_000_000),
+                        max_position: Quantity(1_000_000),
+                    }],
+                    instruments: vec![InstrumentLimits {
+                        max_position: Quantity(1_000_000),
+                        max_data_age_ns: 10_000_000_000,
+                        collar_bps: 100,
+                        passive_collar_bps: 100,
+                        max_slippage_bps: 100,
+                        max_depth_share_bps: 10_000,
+                    }],
+                    strategies: vec![rate],
+                    venues: vec![rate],
+                },
+                shard_of_strategy: vec![0],
+                trading_state: TradingState::Active,
+                order_capacity: 4_096,
+                execution_capacity: 4_096,
+                position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+            },
+            balances: Vec::new(),
+            instruments,
+        };
+        let machine = pipeline::build(config, &clock, KillWord::new()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let Machine { stages, cold, counters, .. } = machine;
+        Self::connect(stages, cold, counters, clock, count)
+    }
+
+    /// Connects, logs on, delivers a book, and starts the strategy.
+    fn connect(stages: Vec<HotStage>, cold: ColdEnds, counters: Counters, clock: Clock, count: u64) -> Self {
+        let quote_bytes = framed(&quote_frame(0)).len();
+        let quotes: Vec<u8> = (0..count).flat_map(|index| framed(&quote_frame(index))).collect();
+        assert_eq!(quotes.len(), quote_bytes * usize::try_from(count).expect("fits"));
+        let logon = framed("{\"id\":\"l0000000000000000\",\"status\":200,\"result\":{},\"rateLimits\":[]}");
+        let subscribe = framed("{\"id\":\"s0000000000000000\",\"status\":200,\"result\":{\"subscriptionId\":0},\"rateLimits\":[]}");
+        let report_bytes = framed(&report_frame(1)).len();
+        let mut reports: Vec<u8> = [logon.as_slice(), &subscribe].concat();
+        reports.extend((1..=count).flat_map(|sequence| framed(&report_frame(sequence))));
+        let (quote_stream, quotes) = MemoryStream::new(quotes);
+        let (report_stream, reports) = MemoryStream::new(reports);
+        let mut rig = Self { stages, cold, counters, quotes, reports, report_bytes, quote_bytes, clock };
+        let connection = |stream: MemoryStream, seed: u32, clock: &Clock| {
+            Arrival::Connected(Box::new(Connection::new(Box::new(stream), FrameReader::new(), seed, clock.now())))
+        };
+        let venue = &mut rig.cold.venues[0];
+        venue.feed_arrivals.try_send(connection(quote_stream, 3, &rig.clock)).unwrap_or_else(|_| panic!("room"));
+        venue.gateway_arrivals.try_send(connection(report_stream, 5, &rig.clock)).unwrap_or_else(|_| panic!("room"));
+        let mut input = |input| {
+            let message = FeedMessage { instrument: InstrumentId(0), input };
+            venue.inputs.try_send(message).unwrap_or_else(|_| panic!("room"));
+        };
+        input(FeedInput::HistoryEnd);
+        input(FeedInput::SnapshotBegin { update_id: 1 });
+        for level in 0..20 {
+            let quantity = Quantity(1_000_000);
+            input(FeedInput::SnapshotLevel { side: Side::Buy, price: Price(6_183_600 - level), quantity });
+            input(FeedInput::SnapshotLevel { side: Side::Sell, price: Price(6_184_000 + level), quantity });
+        }
+        input(FeedInput::SnapshotEnd);
+        rig.poll(100);
+        rig.reports.release(logon.len());
+        rig.poll(100);
+        rig.reports.release(subscribe.len());
+        rig.poll(100);
+        rig
+    }
+
+    /// Polls every stage `cycles` times.
+    pub fn poll(&mut self, cycles: usize) {
+        for _ in 0..cycles {
+            self.cycle();
+        }
+    }
+
+    /// Polls every stage once, each with a fresh reading of the clock.
+    #[inline]
+    pub fn cycle(&mut self) {
+        for stage in &mut self.stages {
+            stage.poll(self.clock.now());
+        }
+    }
+
+    /// Why nothing was sent, for a harness that expected an order.
+    pub fn diagnosis(&mut self) -> String {
+        let mut lines = Vec::new();
+        for lane in &mut self.cold.notices {
+            lane.drain(u64::MAX, |notice| lines.push(format!("{notice:?}")));
+        }
+        lines.truncate(10);
+        format!("{:?}\n{:?}\n{}", self.counters.risk, self.counters.gateways, lines.join("\n"))
+    }
+}
