@@ -455,3 +455,6 @@ pub fn decode_error(body: &mut [u8]) -> Result<VenueError, DecodeError> {
 }
 
 const _: () = assert!(SNAPSHOT_LEVELS as usize <= market::LEVELS_MAX);
+
+#[cfg(test)]
+mod tests;
