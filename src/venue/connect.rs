@@ -44,8 +44,8 @@ impl Endpoint {
             (None, Some(rest)) => (false, rest),
             _ => return Err(bad("write wss://host/path (or ws:// on loopback)")),
         };
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(['@', '#']) {
-            return Err(bad("only visible ASCII, no user and no fragment are allowed"));
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains('#') {
+            return Err(bad("only visible ASCII and no fragment are allowed"));
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -56,8 +56,8 @@ impl Endpoint {
             _ => (authority, if is_tls { 443 } else { 80 }),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() || port == 0 {
-            return Err(bad("the host is missing, or the port is 0"));
+        if host.is_empty() || host.contains('@') || port == 0 {
+            return Err(bad("the host is missing or names a user, or the port is 0"));
         }
         let endpoint = Self { is_tls, host, port, path, plaintext };
         if !endpoint.is_tls && plaintext == Plaintext::LoopbackOnly && !endpoint.names_loopback() {
@@ -307,3 +307,6 @@ impl Opening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

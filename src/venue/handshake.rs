@@ -115,3 +115,81 @@ fn status_of(line: &str) -> Option<u16> {
     let digits = rest.split(' ').next()?;
     (digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The example of RFC 6455, section 1.3.
+    fn example() -> Handshake {
+        let nonce: [u8; 16] = *b"the sample nonce";
+        Handshake::new("server.example.com", "/chat", nonce)
+    }
+
+    const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+    #[test]
+    fn the_example_of_the_standard() {
+        let handshake = example();
+        let request = std::str::from_utf8(handshake.request()).expect("ASCII");
+        assert!(request.starts_with("GET /chat HTTP/1.1\r\nHost: server.example.com\r\n"));
+        assert!(request.contains("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n") && request.ends_with("\r\n\r\n"));
+        let mut answer = ANSWER.as_bytes().to_vec();
+        answer.extend_from_slice(b"\x81\x02hi");
+        assert_eq!(handshake.response(&answer), Ok(Some(ANSWER.len())));
+        for cut in 0..ANSWER.len() {
+            assert_eq!(handshake.response(&answer[..cut]), Ok(None), "{cut}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let handshake = example();
+        let answer = |text: &str| handshake.response(text.as_bytes());
+        assert_eq!(
+            answer("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 17\r\n\r\n"),
+            Err(HandshakeError::Refused { status: 429, retry_after_s: Some(17) })
+        );
+        assert_eq!(
+            answer("HTTP/1.1 403 Forbidden\r\n\r\n"),
+            Err(HandshakeError::Refused { status: 403, retry_after_s: None })
+        );
+        assert_eq!(answer("SSH-2.0-OpenSSH\r\n\r\n"), Err(HandshakeError::Malformed));
+        assert_eq!(answer(&ANSWER.replace("s3pP", "s3pQ")), Err(HandshakeError::NotAWebSocket));
+        assert_eq!(answer(&ANSWER.replace("Upgrade: websocket", "Upgrade: h2c")), Err(HandshakeError::NotAWebSocket));
+        let deflate = ANSWER.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        assert_eq!(answer(&deflate), Err(HandshakeError::NotAWebSocket));
+        let long = format!("HTTP/1.1 101 x\r\nX: {}", "y".repeat(HEADER_BYTES_MAX));
+        assert_eq!(answer(&long), Err(HandshakeError::TooLarge));
+    }
+
+    proptest! {
+        /// The server of another implementation takes our request, and we its answer.
+        #[test]
+        fn the_reference_opens_it(nonce in any::<[u8; 16]>(), path in "/[a-z0-9/]{0,20}(\\?[a-z]=[a-z@/]{0,9})?") {
+            use tokio_tungstenite::tungstenite::handshake::server::create_response;
+            let handshake = Handshake::new("localhost:9443", &path, nonce);
+            let text = std::str::from_utf8(handshake.request()).expect("ASCII");
+            let mut lines = text.split("\r\n");
+            let target = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a target");
+            prop_assert_eq!(target, &path);
+            let mut request = tokio_tungstenite::tungstenite::http::Request::get(target);
+            for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+                request = request.header(name, value);
+            }
+            let response = create_response(&request.body(()).expect("a request")).expect("accepted");
+            let mut answer = format!("HTTP/1.1 {} OK\r\n", response.status().as_u16());
+            for (name, value) in response.headers() {
+                answer.push_str(&format!("{name}: {}\r\n", value.to_str().expect("ASCII")));
+            }
+            answer.push_str("\r\n");
+            prop_assert_eq!(handshake.response(answer.as_bytes()), Ok(Some(answer.len())));
+        }
+
+        #[test]
+        fn hostile_answers_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..9_000)) {
+            prop_assert!(!matches!(example().response(&bytes), Ok(Some(_))));
+        }
+    }
+}

@@ -5,6 +5,8 @@
 //! [`rest`] is the cold side. [`sign`] holds the keys.
 
 mod document;
+#[cfg(test)]
+mod equality;
 pub mod general;
 pub mod market;
 pub mod order_entry;

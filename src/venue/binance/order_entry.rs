@@ -474,3 +474,6 @@ fn hexadecimal(value: u64) -> [u8; 16] {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::user::{VenueError, parse_money, venue_error};
 use super::{general, market};
 use crate::types::{
     HistoryBar, Instrument, InstrumentId, InstrumentStatus, Instruments, Money, ParseFixedError, Price, Quantity,
-    Symbol, Timestamp, VenueId, parse_fixed,
+    Symbol, Timestamp, VenueId, fixed::POW10, parse_fixed,
 };
 use serde::Deserialize;
 
@@ -191,6 +191,12 @@ struct SymbolInfo {
     status: String,
     base_asset: String,
     quote_asset: String,
+    /// Spot: the places of the assets.
+    base_asset_precision: Option<u8>,
+    quote_asset_precision: Option<u8>,
+    /// Futures: the places of the texts.
+    price_precision: Option<u8>,
+    quantity_precision: Option<u8>,
     #[serde(default)]
     filters: Vec<Filter>,
 }
@@ -240,9 +246,16 @@ fn spec(info: &SymbolInfo) -> Result<InstrumentSpec, RestError> {
     let market_lots = filter("MARKET_LOT_SIZE").unwrap_or(&none);
     let notional = filter("NOTIONAL").or_else(|| filter("MIN_NOTIONAL")).unwrap_or(&none);
 
-    // The places that the venue's own smallest numbers need: every price and quantity is a multiple of those.
-    let price_precision = places(&[&prices.tick_size, &prices.min_price]);
-    let quantity_precision = places(&[&lots.step_size, &lots.min_qty]);
+    let price_precision = precision(
+        places(&[&prices.tick_size, &prices.min_price]),
+        info.price_precision.or(info.quote_asset_precision),
+        &prices.max_price,
+    );
+    let quantity_precision = precision(
+        places(&[&lots.step_size, &lots.min_qty]),
+        info.quantity_precision.or(info.base_asset_precision),
+        &lots.max_qty,
+    );
     let number = |field: &str, value: &Option<String>, precision: u8| match value {
         None => Ok(0),
         Some(text) => cut_fixed(text, precision).map_err(|reason| bad(&format!("{field} {text:?}: {reason}"))),
@@ -295,6 +308,24 @@ fn places(numbers: &[&Option<String>]) -> u8 {
     let most = numbers.iter().filter_map(|number| number.as_ref()).map(of).max().unwrap_or(0);
     u8::try_from(most).unwrap_or(u8::MAX)
 }
+
+/// The precision at which all texts of the market fit: `needed` for the tick or step, and as many places as the venue
+/// states beyond that. The grid alone is not enough: orders older than it stay in the book, and the recorded books
+/// have such levels (BTCUSDT, step 0.00001, a level of 25.42618900; NKNUSDT, tick 0.0001, prices of five places).
+/// Fewer places where a level of a thousand of the largest orders would not fit 64 bits.
+fn precision(needed: u8, stated: Option<u8>, largest: &Option<String>) -> u8 {
+    const ORDERS: i64 = 1_000;
+    let largest = largest.as_deref().and_then(|text| cut_fixed(text, 0).ok()).unwrap_or(0);
+    let fits = |places: u8| {
+        let scale = POW10.get(usize::from(places)).copied().unwrap_or(i64::MAX);
+        largest.saturating_add(1).checked_mul(ORDERS).and_then(|most| most.checked_mul(scale)).is_some()
+    };
+    let stated = stated.unwrap_or(needed).min(ASSET_PLACES_MAX);
+    (needed..=stated.max(needed)).rev().find(|&places| fits(places)).unwrap_or(needed)
+}
+
+/// Places of the venue's own arithmetic.
+const ASSET_PLACES_MAX: u8 = 8;
 
 /// A bound at this precision, cut where it has more places (a market order's largest quantity is an average of
 /// volumes): a maximum only gets stricter by that.
@@ -424,3 +455,6 @@ pub fn decode_error(body: &mut [u8]) -> Result<VenueError, DecodeError> {
 }
 
 const _: () = assert!(SNAPSHOT_LEVELS as usize <= market::LEVELS_MAX);
+
+#[cfg(test)]
+mod tests;

@@ -248,38 +248,44 @@ impl Names {
             side: side_of(required("S", side)?)?,
             ..ExecutionReport::default()
         };
-        let kind = required("x", kind)?;
         let known_status = status_of(required("X", status)?);
         report.status = known_status.unwrap_or(OrderStatus::Unknown);
+        let mut last = Quantity::ZERO;
         if let Some(instrument) = self.instrument(required("s", symbol)?) {
             report.instrument = instrument.id;
             report.cumulative_quantity = quantity("z", total, instrument)?;
-            if kind == "TRADE" {
-                report.last_price = price("L", last_price, instrument)?;
-                report.last_quantity = quantity("l", last_quantity, instrument)?;
-            }
+            last = quantity("l", last_quantity, instrument)?;
+            report.last_price = price("L", last_price, instrument)?;
         }
-        let known_kind = match kind {
-            "NEW" => Some(ReportKind::Accepted),
-            "CANCELED" => Some(ReportKind::Canceled),
-            "REJECTED" => {
-                report.code = reject_code(reason);
-                Some(ReportKind::Rejected)
-            }
-            "TRADE" => {
-                report.execution_id = unsigned("t", trade)?;
-                report.fee = fixed("n", fee, ExecutionReport::FEE_PRECISION)?;
-                report.fee_asset = self.asset(fee_asset);
-                let is_maker = is_maker.and_then(Value::boolean).ok_or(DecodeError::Field("m"))?;
-                report.liquidity = if is_maker { LiquiditySide::Maker } else { LiquiditySide::Taker };
-                Some(ReportKind::Fill)
-            }
-            "EXPIRED" => Some(ReportKind::Expired),
-            // Self-trade prevention took some or all of it: only the status tells which.
-            "TRADE_PREVENTION" if known_status.is_some_and(OrderStatus::is_terminal) => Some(ReportKind::Expired),
-            "TRADE_PREVENTION" => Some(ReportKind::Status),
+        let kind = required("x", kind)?;
+        let trade = trade.and_then(Value::unsigned).unwrap_or(0);
+        // The venue has sent TRADE without a trade (no id, no quantity) for what is a change of status only.
+        let is_trade = kind == "TRADE" && trade != 0 && (last.0 > 0 || report.instrument == InstrumentId::NONE);
+        if is_trade {
+            report.execution_id = trade;
+            report.last_quantity = last;
+            report.fee = fixed("n", fee, ExecutionReport::FEE_PRECISION)?;
+            report.fee_asset = self.asset(fee_asset);
+            let is_maker = is_maker.and_then(Value::boolean).ok_or(DecodeError::Field("m"))?;
+            report.liquidity = if is_maker { LiquiditySide::Maker } else { LiquiditySide::Taker };
+        } else {
+            report.last_price = Price::ZERO;
+        }
+        let known_kind = match (kind, report.status) {
+            // A fill without a price cannot be booked: its order's trades tell it.
+            ("TRADE", _) if is_trade && last.0 > 0 && report.last_price.0 <= 0 => None,
+            ("TRADE", _) if is_trade => Some(ReportKind::Fill),
+            ("NEW", _) => Some(ReportKind::Accepted),
+            ("REJECTED", _) => Some(ReportKind::Rejected),
+            ("CANCELED" | "TRADE", OrderStatus::Canceled) => Some(ReportKind::Canceled),
+            // Self-trade prevention took some or all of an order: only the status tells which.
+            ("EXPIRED" | "TRADE" | "TRADE_PREVENTION", OrderStatus::Expired) => Some(ReportKind::Expired),
+            ("CANCELED" | "EXPIRED" | "TRADE" | "TRADE_PREVENTION", _) => Some(ReportKind::Status),
             _ => None,
         };
+        if kind == "REJECTED" {
+            report.code = reject_code(reason);
+        }
         report.kind = known_kind.unwrap_or(ReportKind::Status);
         let is_known = known_kind.is_some() && known_status.is_some();
         Ok(if is_known { UserFrame::Report(report) } else { UserFrame::UnknownReport(report) })
@@ -565,3 +571,6 @@ pub(super) fn parse_money(text: &str) -> Result<Money, ParseFixedError> {
 
 /// One whole unit as money.
 const ONE: i128 = 1_000_000_000_000_000_000;
+
+#[cfg(test)]
+mod tests;
