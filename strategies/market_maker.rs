@@ -175,14 +175,14 @@ mod tests {
         };
         let mut kit = Kit::of::<MarketMaker>(&params);
         kit.warm(&[]);
-        kit.book(99_99, 100_01);
+        kit.book(9999, 10_001);
         kit
     }
 
     /// The quotes have rested, and the market is as it was.
     fn rest(kit: &mut Kit) {
         kit.advance_ms(600);
-        kit.quote(99_99, 100_01);
+        kit.quote(9999, 10_001);
         kit.confirm_cancels();
     }
 
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn quotes_both_sides_of_fair() {
         let mut kit = started();
-        assert_eq!(quotes(&kit), [(Side::Buy, 99_90, 200), (Side::Sell, 100_10, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 9990, 200), (Side::Sell, 10_010, 200)]);
         assert!(kit.take_orders().iter().all(|intent| intent.order.is_post_only));
     }
 
@@ -202,17 +202,17 @@ mod tests {
         let mut kit = started();
         kit.accept_all();
         kit.advance_ms(600);
-        kit.book(100_00, 100_01);
+        kit.book(10_000, 10_001);
         assert_eq!(kit.cancels().len(), 0, "moved by less than the threshold");
-        kit.book(101_00, 101_02);
+        kit.book(10_100, 10_102);
         assert_eq!(kit.cancels().len(), 2);
         kit.confirm_cancels();
-        assert_eq!(quotes(&kit), [(Side::Buy, 100_91, 200), (Side::Sell, 101_11, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 10_091, 200), (Side::Sell, 10_111, 200)]);
         kit.accept_all();
-        kit.book(102_00, 102_02);
+        kit.book(10_200, 10_202);
         assert_eq!(kit.cancels().len(), 0, "has not rested");
         kit.advance_ms(600);
-        kit.book(102_00, 102_02);
+        kit.book(10_200, 10_202);
         assert_eq!(kit.cancels().len(), 2);
     }
 
@@ -227,7 +227,7 @@ mod tests {
         }
         assert_eq!(kit.position().quantity, Quantity(1_000));
         // Fair 100.00, leaning 0.20, half a spread of 0.10: at the touch.
-        assert_eq!(quotes(&kit), [(Side::Sell, 100_01, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Sell, 10_001, 200)]);
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         assert!(kit.cancels().is_empty(), "has not rested");
         rest(&mut kit);
         // A tenth of the bound leans a tenth of 0.20; rounding is away from the market.
-        assert_eq!(quotes(&kit), [(Side::Buy, 99_88, 200), (Side::Sell, 100_08, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 9988, 200), (Side::Sell, 10_008, 200)]);
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         kit.take_orders();
         for _ in 0..5 {
             kit.advance_ms(100);
-            kit.book(99_99, 100_01);
+            kit.book(9999, 10_001);
         }
         assert!(kit.take_orders().is_empty());
         kit.advance_ms(600);
@@ -263,7 +263,7 @@ mod tests {
         let mut kit = started();
         kit.accept_all();
         kit.depth_lost();
-        kit.quote(99_99, 100_01);
+        kit.quote(9999, 10_001);
         kit.confirm_cancels();
         assert!(kit.open_orders().is_empty());
     }
@@ -273,8 +273,8 @@ mod tests {
         let mut kit = started();
         kit.accept_all();
         kit.advance_ms(600);
-        kit.book(50_00, 50_02);
+        kit.book(5000, 5002);
         kit.confirm_cancels();
-        assert_eq!(quotes(&kit), [(Side::Buy, 49_96, 200), (Side::Sell, 50_06, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 4996, 200), (Side::Sell, 5006, 200)]);
     }
 }

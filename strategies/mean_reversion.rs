@@ -140,8 +140,8 @@ mod tests {
     fn started() -> Kit {
         let params = MeanReversionParams { length: 4, width: 1.0, ..MeanReversionParams::default() };
         let mut kit = Kit::of::<MeanReversion>(&params);
-        kit.warm(&[99_00, 101_00, 99_00, 101_00]);
-        kit.book(99_99, 100_01);
+        kit.warm(&[9900, 10_100, 9900, 10_100]);
+        kit.book(9999, 10_001);
         kit
     }
 
@@ -152,16 +152,16 @@ mod tests {
     #[test]
     fn rests_at_both_bands_and_follows_them() {
         let mut kit = started();
-        kit.bar(99_00);
+        kit.bar(9900);
         let first = kit.take_orders();
-        assert_eq!(first.iter().map(|intent| intent.order.price.0).collect::<Vec<_>>(), [99_00, 101_00]);
+        assert_eq!(first.iter().map(|intent| intent.order.price.0).collect::<Vec<_>>(), [9900, 10_100]);
         assert!(first.iter().all(|intent| intent.order.is_post_only && intent.stamp.is_synced));
         // The same bands again: nothing to do.
         kit.accept_all();
-        kit.bar(101_00);
+        kit.bar(10_100);
         assert_eq!((prices(&mut kit), kit.cancels().len()), (vec![], 0));
         // Other bands: the old orders go first, the new ones come when that is confirmed.
-        kit.bar(103_00);
+        kit.bar(10_300);
         assert_eq!((prices(&mut kit), kit.cancels().len()), (vec![], 2));
         first.iter().for_each(|intent| kit.canceled(intent.order.client_order_id));
         assert_eq!(prices(&mut kit).len(), 2);
@@ -170,25 +170,25 @@ mod tests {
     #[test]
     fn a_band_beyond_the_market_joins_the_best_price() {
         let mut kit = started();
-        kit.book(98_00, 98_02);
-        kit.bar(99_00);
-        assert_eq!(prices(&mut kit), [(Side::Buy, 98_00), (Side::Sell, 101_00)]);
+        kit.book(9800, 9802);
+        kit.bar(9900);
+        assert_eq!(prices(&mut kit), [(Side::Buy, 9800), (Side::Sell, 10_100)]);
     }
 
     #[test]
     fn exits_at_the_mean_and_keeps_within_its_bound() {
         let mut kit = started();
-        kit.bar(99_00);
+        kit.bar(9900);
         let orders = kit.take_orders();
         kit.accept_all();
         kit.filled(orders[0].order.client_order_id, orders[0].order.quantity);
         // The sell moves to the mean, for what is held; the next buy waits for the next bar.
         assert_eq!(prices(&mut kit), []);
         kit.canceled(orders[1].order.client_order_id);
-        assert_eq!(prices(&mut kit), [(Side::Sell, 100_01)]);
+        assert_eq!(prices(&mut kit), [(Side::Sell, 10_001)]);
         // Buys until there is no room.
         for _ in 0..30 {
-            kit.bar(99_00);
+            kit.bar(9900);
             kit.accept_all();
             let buys: Vec<_> = kit.open_orders().into_iter().filter(|order| order.side == Side::Buy).collect();
             buys.iter().for_each(|order| kit.filled(order.client_order_id, order.quantity));
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn backs_off_after_a_denial() {
         let mut kit = started();
-        kit.bar(99_00);
+        kit.bar(9900);
         for intent in kit.take_orders() {
             kit.denied(intent.order.client_order_id, DenialReason::PriceTooFar);
         }
@@ -214,7 +214,7 @@ mod tests {
     fn sends_nothing_from_a_book_that_is_not_in_sync() {
         let mut kit = started();
         kit.depth_lost();
-        kit.bar(99_00);
+        kit.bar(9900);
         assert_eq!(prices(&mut kit), []);
     }
 

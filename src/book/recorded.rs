@@ -25,9 +25,9 @@ pub(crate) fn unzip(path: &Path) -> impl BufRead + use<> {
 
 /// A recorded session: its files, and the decimal places of its prices and quantities, in its own text and in ours.
 pub(crate) struct Session {
-    name: &'static str,
+    pub(crate) name: &'static str,
     files: &'static [&'static str],
-    places: [u8; 2],
+    pub(crate) places: [u8; 2],
     padding: &'static str,
 }
 

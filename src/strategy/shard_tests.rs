@@ -461,7 +461,7 @@ fn signals_and_logs_are_told() {
         if let Event::Quote(..) = event {
             context.log("a line");
             let signal = Signal::new(Kit::INSTRUMENT, SignalAction::Buy, 80, "cheap");
-            context.signal(&Signal { stop_loss: Some(Price(99_00)), ..signal });
+            context.signal(&Signal { stop_loss: Some(Price(9900)), ..signal });
         }
         Ok(())
     });
