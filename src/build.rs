@@ -3,6 +3,8 @@
 //! One file in `strategies/` is one strategy: `mean_reversion.rs` holds the type `MeanReversion`. Adding and removing
 //! a file takes effect with the next build.
 
+#![allow(clippy::disallowed_macros, reason = "cold: the build")]
+
 include!("strategy/names.rs");
 
 use std::fmt::Write;

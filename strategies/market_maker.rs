@@ -2,8 +2,8 @@
 //!
 //! Fair is the mid weighted by the quantities at the touch. Both quotes lean away from what is held (a long position
 //! lowers them, so that the sell is likelier to fill), stop adding to a position at its bound, and never take
-//! liquidity. They move only when the fair price has moved enough and they have rested long enough: every move costs
-//! the place in the queue and two messages.
+//! liquidity. They move only when the fair price has moved enough and they have rested long enough, also after
+//! a fill: every move costs the place in the queue and two messages.
 
 use gannet::strategy::prelude::*;
 
@@ -39,10 +39,10 @@ impl Default for MarketMakerParams {
         Self {
             half_spread_ppm: 10,
             skew_ppm: 20,
-            requote_ppm: 5,
+            requote_ppm: 1,
             rest_min_ms: 500,
-            order_quantity: 0.002,
-            position_max: 0.01,
+            order_quantity: 0.001,
+            position_max: 0.02,
             cool_down_ms: 1_000,
         }
     }
@@ -90,17 +90,15 @@ impl Strategy for MarketMaker {
         })
     }
 
-    fn on_quote(&mut self, context: &mut Context, _: InstrumentId, quote: &Quote) -> Handled {
-        self.decide(context, quote);
+    fn on_quote(&mut self, context: &mut Context, _: InstrumentId, _: &Quote) -> Handled {
+        self.decide(context);
         Ok(())
     }
 
     fn on_order(&mut self, context: &mut Context, update: &OrderUpdate) -> Handled {
         self.buy.on_order(context, update);
         self.sell.on_order(context, update);
-        if let Some(quote) = context.quote(self.instrument).copied() {
-            self.decide(context, &quote);
-        }
+        self.decide(context);
         Ok(())
     }
 
@@ -113,7 +111,7 @@ impl Strategy for MarketMaker {
 
 impl MarketMaker {
     /// Moves the quotes if it is time to.
-    fn decide(&mut self, context: &mut Context, quote: &Quote) {
+    fn decide(&mut self, context: &mut Context) {
         let fair = context.microprice(self.instrument).filter(|_| context.is_synced(self.instrument));
         let Some(fair) = fair else {
             // The market is not known: nothing is to rest in it.
@@ -124,17 +122,17 @@ impl MarketMaker {
         };
         let position = context.position(self.instrument).quantity;
         if let Some((last_fair, last_position, since)) = self.quoted {
-            let has_moved = fair.0.abs_diff(last_fair.0) >= share(fair, self.params.requote_ppm).unsigned_abs();
             let has_rested = context.now().since(since) >= self.params.rest_min_ms.saturating_mul(1_000_000);
-            if position == last_position && !(has_moved && has_rested) {
+            let has_moved = fair.0.abs_diff(last_fair.0) >= share(fair, self.params.requote_ppm).unsigned_abs();
+            if !has_rested || (!has_moved && position == last_position) {
                 return;
             }
         }
         self.quoted = Some((fair, position, context.now()));
-        self.requote(context, quote, fair, position);
+        self.requote(context, fair, position);
     }
 
-    fn requote(&mut self, context: &mut Context, quote: &Quote, fair: Price, position: Quantity) {
+    fn requote(&mut self, context: &mut Context, fair: Price, position: Quantity) {
         let Some(rules) = context.instrument(self.instrument).copied() else { return };
         let half_spread = share(fair, self.params.half_spread_ppm).max(rules.tick.0);
         let lean = i128::from(share(fair, self.params.skew_ppm)) * i128::from(position.0)
@@ -143,21 +141,15 @@ impl MarketMaker {
         let lean_max = share(fair, self.params.skew_ppm);
         let lean = i64::try_from(lean).unwrap_or(lean_max).clamp(-lean_max, lean_max);
         let center = fair.0.saturating_sub(lean);
-        // At most at the best price of its own side: what crosses a wide spread's middle is a price of its own making.
-        let bid = Price(center.saturating_sub(half_spread)).min(quote.bid);
-        let ask = Price(center.saturating_add(half_spread)).max(quote.ask);
+        let bid = rules.floor_to_tick(Price(center.saturating_sub(half_spread)));
+        let ask = rules.ceil_to_tick(Price(center.saturating_add(half_spread)));
         let room = |sign: i64| {
             let room = self.position_max.0.saturating_sub(position.0.saturating_mul(sign));
             rules.floor_to_lot(Quantity(room.clamp(0, self.order_quantity.0)))
         };
-        let wanted = [(rules.floor_to_tick(bid), room(1)), (rules.ceil_to_tick(ask), room(-1))];
-        for (quoter, (price, quantity)) in [&mut self.buy, &mut self.sell].into_iter().zip(wanted) {
-            if price > Price::ZERO && quantity > Quantity::ZERO {
-                quoter.quote(context, price, quantity);
-            } else {
-                quoter.withdraw(context);
-            }
-        }
+        let (bid_quantity, ask_quantity) = (room(1), room(-1));
+        self.buy.quote(context, bid, bid_quantity);
+        self.sell.quote(context, ask, ask_quantity);
     }
 }
 
@@ -172,12 +164,26 @@ mod tests {
     use gannet::strategy::testkit::Kit;
 
     fn started() -> Kit {
-        let params =
-            MarketMakerParams { half_spread_ppm: 1_000, skew_ppm: 2_000, requote_ppm: 100, ..Default::default() };
+        let params = MarketMakerParams {
+            half_spread_ppm: 1_000,
+            skew_ppm: 2_000,
+            requote_ppm: 100,
+            rest_min_ms: 500,
+            order_quantity: 0.002,
+            position_max: 0.01,
+            cool_down_ms: 1_000,
+        };
         let mut kit = Kit::of::<MarketMaker>(&params);
         kit.warm(&[]);
-        kit.book(99_99, 100_01);
+        kit.book(9999, 10_001);
         kit
+    }
+
+    /// The quotes have rested, and the market is as it was.
+    fn rest(kit: &mut Kit) {
+        kit.advance_ms(600);
+        kit.quote(9999, 10_001);
+        kit.confirm_cancels();
     }
 
     fn quotes(kit: &Kit) -> Vec<(Side, i64, i64)> {
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn quotes_both_sides_of_fair() {
         let mut kit = started();
-        assert_eq!(quotes(&kit), [(Side::Buy, 99_90, 200), (Side::Sell, 100_10, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 9990, 200), (Side::Sell, 10_010, 200)]);
         assert!(kit.take_orders().iter().all(|intent| intent.order.is_post_only));
     }
 
@@ -196,18 +202,18 @@ mod tests {
         let mut kit = started();
         kit.accept_all();
         kit.advance_ms(600);
-        kit.book(100_00, 100_01);
-        assert_eq!(kit.take_cancels().len(), 0, "moved by less than the threshold");
-        kit.book(101_00, 101_02);
-        assert_eq!(kit.take_cancels().len(), 2);
+        kit.book(10_000, 10_001);
+        assert_eq!(kit.cancels().len(), 0, "moved by less than the threshold");
+        kit.book(10_100, 10_102);
+        assert_eq!(kit.cancels().len(), 2);
         kit.confirm_cancels();
-        assert_eq!(quotes(&kit), [(Side::Buy, 100_90, 200), (Side::Sell, 101_12, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 10_091, 200), (Side::Sell, 10_111, 200)]);
         kit.accept_all();
-        kit.book(102_00, 102_02);
-        assert_eq!(kit.take_cancels().len(), 0, "has not rested");
+        kit.book(10_200, 10_202);
+        assert_eq!(kit.cancels().len(), 0, "has not rested");
         kit.advance_ms(600);
-        kit.book(102_00, 102_02);
-        assert_eq!(kit.take_cancels().len(), 2);
+        kit.book(10_200, 10_202);
+        assert_eq!(kit.cancels().len(), 2);
     }
 
     #[test]
@@ -217,11 +223,11 @@ mod tests {
             kit.accept_all();
             let buy = kit.open_orders().into_iter().find(|order| order.side == Side::Buy).expect("room to buy");
             kit.filled(buy.client_order_id, buy.quantity);
-            kit.confirm_cancels();
+            rest(&mut kit);
         }
         assert_eq!(kit.position().quantity, Quantity(1_000));
         // Fair 100.00, leaning 0.20, half a spread of 0.10: at the touch.
-        assert_eq!(quotes(&kit), [(Side::Sell, 100_01, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Sell, 10_001, 200)]);
     }
 
     #[test]
@@ -230,9 +236,10 @@ mod tests {
         kit.accept_all();
         let buy = kit.open_orders()[0];
         kit.filled(buy.client_order_id, Quantity(100));
-        kit.confirm_cancels();
+        assert!(kit.cancels().is_empty(), "has not rested");
+        rest(&mut kit);
         // A tenth of the bound leans a tenth of 0.20; rounding is away from the market.
-        assert_eq!(quotes(&kit), [(Side::Buy, 99_88, 200), (Side::Sell, 100_08, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 9988, 200), (Side::Sell, 10_008, 200)]);
     }
 
     #[test]
@@ -244,7 +251,7 @@ mod tests {
         kit.take_orders();
         for _ in 0..5 {
             kit.advance_ms(100);
-            kit.book(99_99, 100_01);
+            kit.book(9999, 10_001);
         }
         assert!(kit.take_orders().is_empty());
         kit.advance_ms(600);
@@ -256,7 +263,7 @@ mod tests {
         let mut kit = started();
         kit.accept_all();
         kit.depth_lost();
-        kit.quote(99_99, 100_01);
+        kit.quote(9999, 10_001);
         kit.confirm_cancels();
         assert!(kit.open_orders().is_empty());
     }
@@ -266,8 +273,8 @@ mod tests {
         let mut kit = started();
         kit.accept_all();
         kit.advance_ms(600);
-        kit.book(50_00, 50_02);
+        kit.book(5000, 5002);
         kit.confirm_cancels();
-        assert_eq!(quotes(&kit), [(Side::Buy, 49_95, 200), (Side::Sell, 50_07, 200)]);
+        assert_eq!(quotes(&kit), [(Side::Buy, 4996, 200), (Side::Sell, 5006, 200)]);
     }
 }

@@ -30,7 +30,7 @@ pub struct MeanReversionParams {
 
 impl Default for MeanReversionParams {
     fn default() -> Self {
-        Self { length: 20, width: 1.0, order_quantity: 0.002, position_max: 0.01, cool_down_ms: 1_000 }
+        Self { length: 20, width: 1.0, order_quantity: 0.001, position_max: 0.02, cool_down_ms: 1_000 }
     }
 }
 
@@ -84,7 +84,7 @@ impl Strategy for MeanReversion {
 
     fn on_bar(&mut self, context: &mut Context, _: InstrumentId, bar: &Bar) -> Handled {
         self.bands.update(price_to_float(bar.close));
-        self.decide(context);
+        self.decide(context, &[Side::Buy, Side::Sell]);
         Ok(())
     }
 
@@ -92,8 +92,10 @@ impl Strategy for MeanReversion {
         self.buy.on_order(context, update);
         self.sell.on_order(context, update);
         if matches!(update.status, OrderStatus::Filled | OrderStatus::PartiallyFilled) {
-            // Another position wants other orders.
-            self.decide(context);
+            // What is held now wants a way out. The next entry waits for the next bar: in a fall, each fill would
+            // otherwise be followed by another at once.
+            let is_long = context.position(self.instrument).quantity > Quantity::ZERO;
+            self.decide(context, &[if is_long { Side::Sell } else { Side::Buy }]);
         }
         Ok(())
     }
@@ -106,17 +108,11 @@ impl Strategy for MeanReversion {
 }
 
 impl MeanReversion {
-    /// Says where both orders should rest now.
-    fn decide(&mut self, context: &mut Context) {
-        let quote = context.quote(self.instrument).copied().filter(Quote::is_two_sided);
-        let rules = context.instrument(self.instrument).copied();
-        let (Some(bands), Some(quote), Some(rules)) = (self.bands.value(), quote, rules) else {
-            self.buy.withdraw(context);
-            self.sell.withdraw(context);
-            return;
-        };
+    /// Says where the orders of these sides should rest now.
+    fn decide(&mut self, context: &mut Context, sides: &[Side]) {
+        let (Some(bands), Some(&rules)) = (self.bands.value(), context.instrument(self.instrument)) else { return };
         let position = context.position(self.instrument).quantity;
-        for side in [Side::Buy, Side::Sell] {
+        for &side in sides {
             // What this order would take off a position of the other sign, and what it may add to one of its own.
             let against = Quantity(position.0.saturating_mul(-side.sign()));
             let room = Quantity(self.position_max.0.saturating_add(against.0));
@@ -125,21 +121,11 @@ impl MeanReversion {
                 Side::Buy => (bands.lower, room),
                 Side::Sell => (bands.upper, room),
             };
-            // Never through the market: joins the best price where the band is beyond it.
-            let price = float_to_price(level).map(|level| match side {
-                Side::Buy => rules.floor_to_tick(level.min(quote.bid)),
-                Side::Sell => rules.ceil_to_tick(level.max(quote.ask)),
-            });
+            let price = float_to_price(level).unwrap_or_default();
             let quantity = rules.floor_to_lot(self.order_quantity.min(most));
-            let quoter = match side {
-                Side::Buy => &mut self.buy,
-                Side::Sell => &mut self.sell,
-            };
-            match price {
-                Some(price) if price > Price::ZERO && quantity > Quantity::ZERO => {
-                    quoter.quote(context, price, quantity);
-                }
-                _ => quoter.withdraw(context),
+            match side {
+                Side::Buy => self.buy.quote(context, rules.floor_to_tick(price), quantity),
+                Side::Sell => self.sell.quote(context, rules.ceil_to_tick(price), quantity),
             }
         }
     }
@@ -154,8 +140,8 @@ mod tests {
     fn started() -> Kit {
         let params = MeanReversionParams { length: 4, width: 1.0, ..MeanReversionParams::default() };
         let mut kit = Kit::of::<MeanReversion>(&params);
-        kit.warm(&[99_00, 101_00, 99_00, 101_00]);
-        kit.book(99_99, 100_01);
+        kit.warm(&[9900, 10_100, 9900, 10_100]);
+        kit.book(9999, 10_001);
         kit
     }
 
@@ -166,17 +152,17 @@ mod tests {
     #[test]
     fn rests_at_both_bands_and_follows_them() {
         let mut kit = started();
-        kit.bar(99_00);
+        kit.bar(9900);
         let first = kit.take_orders();
-        assert_eq!(first.iter().map(|intent| intent.order.price.0).collect::<Vec<_>>(), [99_00, 101_00]);
+        assert_eq!(first.iter().map(|intent| intent.order.price.0).collect::<Vec<_>>(), [9900, 10_100]);
         assert!(first.iter().all(|intent| intent.order.is_post_only && intent.stamp.is_synced));
         // The same bands again: nothing to do.
         kit.accept_all();
-        kit.bar(101_00);
-        assert_eq!((prices(&mut kit), kit.take_cancels().len()), (vec![], 0));
+        kit.bar(10_100);
+        assert_eq!((prices(&mut kit), kit.cancels().len()), (vec![], 0));
         // Other bands: the old orders go first, the new ones come when that is confirmed.
-        kit.bar(103_00);
-        assert_eq!((prices(&mut kit), kit.take_cancels().len()), (vec![], 2));
+        kit.bar(10_300);
+        assert_eq!((prices(&mut kit), kit.cancels().len()), (vec![], 2));
         first.iter().for_each(|intent| kit.canceled(intent.order.client_order_id));
         assert_eq!(prices(&mut kit).len(), 2);
     }
@@ -184,35 +170,37 @@ mod tests {
     #[test]
     fn a_band_beyond_the_market_joins_the_best_price() {
         let mut kit = started();
-        kit.book(98_00, 98_02);
-        kit.bar(99_00);
-        assert_eq!(prices(&mut kit), [(Side::Buy, 98_00), (Side::Sell, 101_00)]);
+        kit.book(9800, 9802);
+        kit.bar(9900);
+        assert_eq!(prices(&mut kit), [(Side::Buy, 9800), (Side::Sell, 10_100)]);
     }
 
     #[test]
     fn exits_at_the_mean_and_keeps_within_its_bound() {
         let mut kit = started();
-        kit.bar(99_00);
+        kit.bar(9900);
         let orders = kit.take_orders();
         kit.accept_all();
         kit.filled(orders[0].order.client_order_id, orders[0].order.quantity);
-        // The next buy at the band, and the sell moves to the mean, for what is held.
-        assert_eq!(prices(&mut kit), [(Side::Buy, 99_00)]);
+        // The sell moves to the mean, for what is held; the next buy waits for the next bar.
+        assert_eq!(prices(&mut kit), []);
         kit.canceled(orders[1].order.client_order_id);
-        assert_eq!(prices(&mut kit), [(Side::Sell, 100_01)]);
+        assert_eq!(prices(&mut kit), [(Side::Sell, 10_001)]);
         // Buys until there is no room.
-        for _ in 0..10 {
+        for _ in 0..30 {
+            kit.bar(9900);
+            kit.accept_all();
             let buys: Vec<_> = kit.open_orders().into_iter().filter(|order| order.side == Side::Buy).collect();
             buys.iter().for_each(|order| kit.filled(order.client_order_id, order.quantity));
         }
-        assert_eq!(kit.position().quantity, Quantity(1_000));
+        assert_eq!(kit.position().quantity, Quantity(2_000));
         assert!(kit.open_orders().iter().all(|order| order.side == Side::Sell));
     }
 
     #[test]
     fn backs_off_after_a_denial() {
         let mut kit = started();
-        kit.bar(99_00);
+        kit.bar(9900);
         for intent in kit.take_orders() {
             kit.denied(intent.order.client_order_id, DenialReason::PriceTooFar);
         }
@@ -226,7 +214,7 @@ mod tests {
     fn sends_nothing_from_a_book_that_is_not_in_sync() {
         let mut kit = started();
         kit.depth_lost();
-        kit.bar(99_00);
+        kit.bar(9900);
         assert_eq!(prices(&mut kit), []);
     }
 
@@ -234,7 +222,7 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         for (field, params) in [
             ("order_quantity", MeanReversionParams { order_quantity: 0.000001, ..Default::default() }),
-            ("position_max", MeanReversionParams { position_max: 0.001, ..Default::default() }),
+            ("position_max", MeanReversionParams { position_max: 0.0005, ..Default::default() }),
         ] {
             assert_eq!(Kit::try_of::<MeanReversion>(&params).err().map(|error| error.field), Some(field.to_owned()));
         }

@@ -12,4 +12,4 @@ pub use depth::{BookSync, DepthBook, Level};
 pub use top::TopOfBook;
 
 #[cfg(test)]
-mod recorded;
+pub(crate) mod recorded;

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The folder of recorded data, beside the project or above it.
-fn data() -> Option<PathBuf> {
+pub(crate) fn data() -> Option<PathBuf> {
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared/data"));
     let found = found.into_iter().find(|folder| folder.is_dir());
     if found.is_none() {
@@ -18,20 +18,20 @@ fn data() -> Option<PathBuf> {
     found
 }
 
-fn unzip(path: &Path) -> impl BufRead + use<> {
+pub(crate) fn unzip(path: &Path) -> impl BufRead + use<> {
     let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     BufReader::new(flate2::read::GzDecoder::new(file))
 }
 
 /// A recorded session: its files, and the decimal places of its prices and quantities, in its own text and in ours.
-struct Session {
-    name: &'static str,
+pub(crate) struct Session {
+    pub(crate) name: &'static str,
     files: &'static [&'static str],
-    places: [u8; 2],
+    pub(crate) places: [u8; 2],
     padding: &'static str,
 }
 
-const SESSIONS: [Session; 3] = [
+pub(crate) const SESSIONS: [Session; 3] = [
     Session {
         name: "spot_btcusdt",
         files: &["spot_btcusdt_20240808.gz", "spot_btcusdt_20240809.gz"],
@@ -48,7 +48,7 @@ const SESSIONS: [Session; 3] = [
 ];
 
 impl Session {
-    fn number(&self, which: usize, text: &Value) -> i64 {
+    pub(crate) fn number(&self, which: usize, text: &Value) -> i64 {
         parse_fixed(text.as_str().expect("text").as_bytes(), self.places[which]).expect("a number")
     }
 
@@ -57,7 +57,7 @@ impl Session {
         (price, format_fixed(level.quantity.0, self.places[1]).to_string())
     }
 
-    fn frames(&self, folder: &Path) -> impl Iterator<Item = Value> + use<> {
+    pub(crate) fn frames(&self, folder: &Path) -> impl Iterator<Item = Value> + use<> {
         let paths: Vec<_> = self.files.iter().map(|file| folder.join("binance_raw").join(file)).collect();
         paths.into_iter().flat_map(|path| unzip(&path).lines()).map(|line| {
             let line = line.expect("text");
@@ -65,7 +65,7 @@ impl Session {
         })
     }
 
-    fn levels(&self, frame: &Value, names: [&str; 2], update_id: u64) -> Vec<(Side, DepthLevel)> {
+    pub(crate) fn levels(&self, frame: &Value, names: [&str; 2], update_id: u64) -> Vec<(Side, DepthLevel)> {
         let mut levels = Vec::new();
         for (side, name) in [(Side::Buy, names[0]), (Side::Sell, names[1])] {
             for pair in frame[name].as_array().expect("levels") {

@@ -19,8 +19,13 @@ pub mod registry;
 pub mod runner;
 #[allow(clippy::disallowed_macros, reason = "cold: checks configuration")]
 pub mod schema;
-#[allow(clippy::panic, reason = "cold: fails the test it is used in")]
+#[allow(clippy::disallowed_macros, clippy::panic, reason = "cold: fails the test it is used in")]
 pub mod testkit;
+
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod shard_tests;
 
 pub use context::Context;
 pub use desk::{InstanceState, NewOrder, Tally, WorkingOrder};

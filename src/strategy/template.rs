@@ -109,13 +109,13 @@ mod tests {
     fn buys_above_the_average() {
         let params = StrategyTemplateParams { length: 3, ..Default::default() };
         let mut kit = Kit::of::<StrategyTemplate>(&params);
-        kit.warm(&[100_00, 100_00, 100_00]);
-        kit.book(99_99, 100_01);
-        kit.bar(99_00);
+        kit.warm(&[10_000, 10_000, 10_000]);
+        kit.book(9999, 10_001);
+        kit.bar(9900);
         assert!(kit.take_orders().is_empty());
-        kit.bar(102_00);
+        kit.bar(10_200);
         let orders = kit.take_orders();
         assert_eq!(orders.len(), 1);
-        assert_eq!((orders[0].order.side, orders[0].order.price), (Side::Buy, Price(99_99)));
+        assert_eq!((orders[0].order.side, orders[0].order.price), (Side::Buy, Price(9999)));
     }
 }

@@ -86,15 +86,14 @@ impl Kit {
             bar_interval_ms,
             capital,
         };
-        Ok(Self::with(vec![instance], Room::default()))
+        Self::with(vec![instance], Room::default()).map_err(|errors| FieldError::new("", format!("{errors:?}")))
     }
 
     /// Several instances, with this much room in the lanes.
     ///
-    /// # Panics
-    /// Where the shard refuses them.
-    #[must_use]
-    pub fn with(instances: Vec<Instance>, room: Room) -> Self {
+    /// # Errors
+    /// What the shard says of them.
+    pub fn with(instances: Vec<Instance>, room: Room) -> Result<Self, Vec<FieldError>> {
         let start = Timestamp::from_millis(1_000_000);
         let (commands, commands_in) = lane(16);
         let (updates, updates_in) = lane(256);
@@ -116,11 +115,8 @@ impl Kit {
         let config = ShardConfig { name: "shard", epoch: 1, handler_budget_ns: 1_000_000, clock };
         let counters = Shared::<ShardCounters>::default();
         let bar_interval_ms = instances.iter().filter_map(|instance| instance.bar_interval_ms).min().unwrap_or(1_000);
-        let shard = match Shard::new(config, &btcusdt().0, instances, lanes, counters.clone()) {
-            Ok(shard) => shard,
-            Err(errors) => panic!("{errors:?}"),
-        };
-        Self {
+        let shard = Shard::new(config, &btcusdt().0, instances, lanes, counters.clone())?;
+        Ok(Self {
             shard,
             counters,
             commands,
@@ -136,7 +132,7 @@ impl Kit {
             open: Vec::new(),
             position: PositionState::default(),
             bar_interval_ms,
-        }
+        })
     }
 
     /// Tells the closes of bars that end now, and that history is complete: strategies start.
@@ -223,6 +219,11 @@ impl Kit {
         self.poll();
     }
 
+    /// It is this instant, if that is later: what follows is received now.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
     /// A message of the feed about the instrument.
     pub fn event(&mut self, event: MarketEvent) {
         self.message(MarketMessage { instrument: Self::INSTRUMENT, event });
@@ -273,8 +274,8 @@ impl Kit {
         std::mem::take(&mut self.sent)
     }
 
-    /// The cancels that were sent since the last call.
-    pub fn take_cancels(&mut self) -> Vec<CancelIntent> {
+    /// The cancels that were sent and not confirmed.
+    pub fn cancels(&mut self) -> Vec<CancelIntent> {
         self.poll();
         self.wanted.clone()
     }
