@@ -393,7 +393,7 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
     let mut config = config();
     config.limits.strategies[0] = crate::risk::RateLimit { per_second: 20, burst: 8, cancel_reserve: 2 };
     config.limits.venues[0] = crate::risk::RateLimit { per_second: 40, burst: 10, cancel_reserve: 3 };
-    if seed % 8 == 0 {
+    if seed.is_multiple_of(8) {
         config.limits.permissions[2].max_order_quantity = Quantity::ZERO;
     }
     let mut rig = Rig::new(&config);
