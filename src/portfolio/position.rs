@@ -204,16 +204,16 @@ mod tests {
     fn a_flip_realizes_the_old_side_and_opens_the_new_one() {
         let instrument = btcusdt();
         let mut position = Position::FLAT;
-        position.book(&fill(Side::Buy, 100_00, 2_00000), &instrument).expect("fits");
-        position.book(&fill(Side::Sell, 110_00, 5_00000), &instrument).expect("fits");
-        assert_eq!(position.quantity(), Quantity(-3_00000));
+        position.book(&fill(Side::Buy, 10000, 200000), &instrument).expect("fits");
+        position.book(&fill(Side::Sell, 11000, 500000), &instrument).expect("fits");
+        assert_eq!(position.quantity(), Quantity(-300000));
         assert_eq!(position.realized().to_decimal_string(), "20");
         assert_eq!(position.open_cost().to_decimal_string(), "-330");
-        assert_eq!(position.average_price(&instrument), Price(110_00));
+        assert_eq!(position.average_price(&instrument), Price(11000));
         let quote = Quote {
-            bid: Price(99_00),
+            bid: Price(9900),
             bid_quantity: Quantity(1),
-            ask: Price(100_00),
+            ask: Price(10000),
             ask_quantity: Quantity(1),
             ..Quote::default()
         };

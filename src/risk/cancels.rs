@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::order_table::CancelStep;
 use super::transitions::OrderEvent;
-use crate::types::{CancelIntent, StrategyId};
+use crate::types::{CancelIntent, InstrumentId, StrategyId};
 
 /// Slots of the order table that cancelling everything looks at in one cycle.
 const SWEEP_PER_CYCLE: u32 = 1_024;
@@ -88,9 +88,7 @@ impl Core {
                 record.cancel = CancelStep::Passed;
                 sent += 1;
                 self.counters.cancels.increment();
-                let strategy = order.strategy;
-                state.bucket.take();
-                self.count_message(strategy);
+                self.count_message(intent.strategy, intent.instrument);
             }
             if let Some(state) = self.venues.get_mut(venue) {
                 state.wanted.pop_front();
@@ -99,9 +97,15 @@ impl Core {
         sent
     }
 
-    fn count_message(&mut self, strategy: StrategyId) {
-        if let Some(strategy) = self.strategies.get_mut(strategy.index()) {
-            strategy.bucket.take();
+    /// Counts a message against the rates of its strategy and its venue.
+    pub(super) fn count_message(&mut self, strategy: StrategyId, instrument: InstrumentId) {
+        if let Some(state) = self.strategies.get_mut(strategy.index()) {
+            state.bucket.take(self.limits.strategy(strategy), self.now);
+        }
+        if let Some(venue) = self.books.market(instrument).map(|market| market.instrument.venue)
+            && let Some(state) = self.venues.get_mut(usize::from(venue.0))
+        {
+            state.bucket.take(self.limits.venue(venue), self.now);
         }
     }
 

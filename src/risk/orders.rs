@@ -106,10 +106,7 @@ impl Core {
         if let Some(venue) = venue
             && venue.orders.try_send(approved).is_ok()
         {
-            venue.bucket.take();
-            if let Some(strategy) = self.strategies.get_mut(order.strategy.index()) {
-                strategy.bucket.take();
-            }
+            self.count_message(order.strategy, order.instrument);
             self.counters.approved.increment();
         } else {
             self.gateway_busy(slot);

@@ -30,8 +30,9 @@ impl TokenBucket {
         self.level / MESSAGE
     }
 
-    /// Counts one message. A cancel passes an empty bucket too: it cannot take more than there is.
-    pub(super) const fn take(&mut self) {
+    /// Counts one message sent at `now`. A cancel passes an empty bucket too: it cannot take more than there is.
+    pub(super) fn take(&mut self, limit: &RateLimit, now: Timestamp) {
+        self.refill(limit, now);
         self.level = self.level.saturating_sub(MESSAGE);
     }
 }
@@ -53,7 +54,7 @@ mod tests {
                 now = now.plus(gap);
                 bucket.refill(&LIMIT, now);
                 if bucket.left() > u64::from(LIMIT.cancel_reserve) {
-                    bucket.take();
+                    bucket.take(&LIMIT, now);
                     sent.push(now);
                 }
             }
@@ -72,7 +73,7 @@ mod tests {
         let mut bucket = TokenBucket::FULL;
         bucket.refill(&LIMIT, Timestamp::from_nanos(10_000_000_000));
         for _ in 0..9 {
-            bucket.take();
+            bucket.take(&LIMIT, Timestamp::from_nanos(10_000_000_000));
         }
         bucket.refill(&LIMIT, Timestamp::from_nanos(1));
         assert_eq!(bucket.left(), 0);

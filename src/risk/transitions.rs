@@ -79,7 +79,7 @@ pub const TRANSITIONS: [(OrderStatus, [Next; 13]); 11] = {
         (Canceled,        [__,    __,    __,    FILL_, __,    __,    __,    __,    __,    __,    __,     __,    __]),
         (Rejected,        [__,    __,    __,    FILL_, __,    __,    __,    __,    __,    __,    __,     __,    __]),
         (Expired,         [__,    __,    __,    FILL_, __,    __,    __,    __,    __,    __,    __,     __,    __]),
-        (Denied,          [__,    Resume, PART_, FILL_, FILL_, __,   __,    __,    __,    __,    __,     __,    Resume]),
+        (Denied,          [__,    Resume, PART_, FILL_, FILL_, CANC_, REJEC, EXPIR, __,    __,    __,     __,    Resume]),
     ]
 };
 

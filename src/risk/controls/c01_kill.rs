@@ -19,7 +19,7 @@ mod tests {
     #[test]
     fn any_kill_denies() {
         let case = Case::new();
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()));
+        assert_eq!(case.with(super::check), Ok(()));
         for generation in [1, u64::MAX] {
             let verdict = case.with(|facts| super::check(&Facts { kill_generation: generation, ..*facts }));
             assert_eq!(verdict, denied(DenialReason::KillSwitchActive, 0, i128::from(generation)));

@@ -76,7 +76,7 @@ mod tests {
     fn an_order_may_ask_for_it_and_an_instrument_may_be_in_it() {
         let mut case = Case::new();
         case.intent.order.is_reduce_only = true;
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::ReduceOnlyIncrease, 0, 10));
+        assert_eq!(case.with(super::check), denied(DenialReason::ReduceOnlyIncrease, 0, 10));
         case.intent.order.is_reduce_only = false;
         case.exposure = exposure(-10, 0, 0);
         let instrument_state = TradingState::ReduceOnly;

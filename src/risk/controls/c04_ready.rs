@@ -24,6 +24,6 @@ mod tests {
             let verdict = case.with(|facts| super::check(&Facts { session: Some(state), ..*facts }));
             assert_eq!(verdict, denied(DenialReason::NotReady, 3, number));
         }
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()));
+        assert_eq!(case.with(super::check), Ok(()));
     }
 }

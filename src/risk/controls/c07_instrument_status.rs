@@ -23,11 +23,11 @@ mod tests {
     #[test]
     fn only_trading_instruments_trade() {
         let mut case = Case::new();
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()));
+        assert_eq!(case.with(super::check), Ok(()));
         case.instrument.status = InstrumentStatus::Halted;
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::InstrumentHalted, 1, 2));
+        assert_eq!(case.with(super::check), denied(DenialReason::InstrumentHalted, 1, 2));
         case.instrument.status = InstrumentStatus::Unknown;
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::InstrumentHalted, 1, 0));
+        assert_eq!(case.with(super::check), denied(DenialReason::InstrumentHalted, 1, 0));
         let unknown = case.with(|facts| super::check(&Facts { instrument: None, ..*facts }));
         assert_eq!(unknown, denied(DenialReason::InstrumentHalted, 1, 0));
     }

@@ -110,7 +110,7 @@ mod tests {
         case.instrument.price_min = Price(10);
         case.instrument.price_max = Price(20_000);
         change(&mut case);
-        case.with(|facts| super::check(facts))
+        case.with(super::check)
     }
 
     #[test]

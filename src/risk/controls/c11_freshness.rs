@@ -30,7 +30,7 @@ mod tests {
             case.instrument_limits.max_data_age_ns = limit;
             case.intent.stamp.data_ns = Timestamp::from_nanos(NOW.nanos() - age);
             case.intent.stamp.is_synced = is_synced;
-            case.with(|facts| super::check(facts))
+            case.with(super::check)
         };
         assert_eq!(judge(99, 100, true), Ok(()));
         assert_eq!(judge(100, 100, true), Ok(()));
@@ -43,6 +43,6 @@ mod tests {
         assert_eq!(judge(NOW.nanos(), u64::MAX, true), Ok(()));
         case.intent.stamp.data_ns = NOW.plus(1_000);
         case.instrument_limits.max_data_age_ns = 1;
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()), "another observer's clock is a little ahead");
+        assert_eq!(case.with(super::check), Ok(()), "another observer's clock is a little ahead");
     }
 }

@@ -27,7 +27,7 @@ mod tests {
             case.intent.stamp.bid = Price(bid);
             case.intent.stamp.ask = Price(ask);
             let refusal = denied(DenialReason::NoReferencePrice, i128::from(bid), i128::from(ask));
-            assert_eq!(case.with(|facts| super::check(facts)), if is_good { Ok(()) } else { refusal });
+            assert_eq!(case.with(super::check), if is_good { Ok(()) } else { refusal });
         }
     }
 }

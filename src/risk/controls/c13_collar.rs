@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn limit_orders() {
-        let judge = |side, price| case(side, price).with(|facts| super::check(facts));
+        let judge = |side, price| case(side, price).with(super::check);
         assert_eq!(judge(Side::Buy, 10_099), Ok(()));
         assert_eq!(judge(Side::Buy, 10_100), Ok(()));
         assert_eq!(judge(Side::Buy, 10_101), denied(DenialReason::PriceCollar, 100, 101));
@@ -72,9 +72,9 @@ mod tests {
         let mut case = case(Side::Buy, 10_101);
         case.intent.stamp.ask = Price(10_002);
         // Mid 10,000.5: 1 % above is 10,100.505.
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::PriceCollar, 100, 101));
+        assert_eq!(case.with(super::check), denied(DenialReason::PriceCollar, 100, 101));
         case.intent.stamp.ask = Price(10_003);
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()), "mid 10,001");
+        assert_eq!(case.with(super::check), Ok(()), "mid 10,001");
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
             case.intent.stamp.bid = Price(bid);
             case.intent.stamp.ask = Price(ask);
             case.instrument_limits.max_slippage_bps = slippage;
-            case.with(|facts| super::check(facts))
+            case.with(super::check)
         };
         assert_eq!(judge(Side::Buy, 10_000, 10_000, 100), Ok(()));
         assert_eq!(judge(Side::Buy, 9_999, 10_001, 100), denied(DenialReason::PriceCollar, 100, 102));
@@ -111,7 +111,7 @@ mod tests {
             } else {
                 case.instrument_limits.passive_collar_bps = 0;
             }
-            assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::LimitNotConfigured, 0, 13));
+            assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 13));
         }
     }
 }

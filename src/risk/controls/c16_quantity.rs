@@ -29,7 +29,7 @@ mod tests {
         case.limits.max_order_quantity = Quantity(limit);
         case.intent.stamp.near_depth = Quantity(depth);
         case.instrument_limits.max_depth_share_bps = share;
-        case.with(|facts| super::check(facts))
+        case.with(super::check)
     }
 
     #[test]

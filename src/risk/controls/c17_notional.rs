@@ -29,7 +29,7 @@ mod tests {
         let mut case = Case::new();
         let mut judge = |limit| {
             case.limits.max_order_notional = Money(limit);
-            case.with(|facts| super::check(facts))
+            case.with(super::check)
         };
         assert_eq!(judge(NOTIONAL + 1), Ok(()));
         assert_eq!(judge(NOTIONAL), Ok(()));
@@ -39,7 +39,7 @@ mod tests {
         case.intent.order.price = Price(i64::MAX);
         case.intent.order.quantity = Quantity(i64::MAX);
         case.limits.max_order_notional = Money(1);
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::NotionalOverflow, 1, i128::MAX));
+        assert_eq!(case.with(super::check), denied(DenialReason::NotionalOverflow, 1, i128::MAX));
     }
 
     #[test]
@@ -51,10 +51,10 @@ mod tests {
         case.instrument_limits.max_slippage_bps = 100;
         let at_worst = NOTIONAL / 100 * 101;
         case.limits.max_order_notional = Money(at_worst);
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()));
+        assert_eq!(case.with(super::check), Ok(()));
         case.limits.max_order_notional = Money(at_worst - 1);
         assert_eq!(
-            case.with(|facts| super::check(facts)),
+            case.with(super::check),
             denied(DenialReason::MaxOrderNotional, at_worst - 1, at_worst)
         );
     }

@@ -34,7 +34,7 @@ mod tests {
         case.exposure = exposure(exposure_of.0, exposure_of.1, exposure_of.2);
         case.limits.max_position = Quantity(limit);
         case.instrument_limits.max_position = Quantity(i64::MAX);
-        case.with(|facts| super::check(facts))
+        case.with(super::check)
     }
 
     #[test]
@@ -62,10 +62,10 @@ mod tests {
         case.intent.order.quantity = Quantity(6);
         case.limits.max_position = Quantity(1_000);
         case.instrument_limits.max_position = Quantity(100);
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::MaxPosition, 100, 101));
+        assert_eq!(case.with(super::check), denied(DenialReason::MaxPosition, 100, 101));
         case.intent.order.quantity = Quantity(5);
-        assert_eq!(case.with(|facts| super::check(facts)), Ok(()));
+        assert_eq!(case.with(super::check), Ok(()));
         case.instrument_limits.max_position = Quantity::ZERO;
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::LimitNotConfigured, 0, 18));
+        assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 18));
     }
 }

@@ -31,7 +31,7 @@ mod tests {
         case.strategy_rate = RateLimit { per_second: 1, burst: 5, cancel_reserve: 2 };
         let mut judge = |left| {
             case.strategy_left = left;
-            case.with(|facts| super::check(facts))
+            case.with(super::check)
         };
         assert_eq!(judge(5), Ok(()));
         assert_eq!(judge(3), Ok(()));
@@ -45,13 +45,13 @@ mod tests {
         for (per_second, burst) in [(0, 5), (5, 0), (0, 0)] {
             let mut case = Case::new();
             case.strategy_rate = RateLimit { per_second, burst, cancel_reserve: 0 };
-            assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::LimitNotConfigured, 0, 24));
+            assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 24));
             let mut case = Case::new();
             case.venue_rate = RateLimit { per_second, burst, cancel_reserve: 0 };
-            assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::LimitNotConfigured, 0, 24));
+            assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 24));
         }
         let mut case = Case::new();
         case.venue_left = 0;
-        assert_eq!(case.with(|facts| super::check(facts)), denied(DenialReason::RateLimit, 100, 101));
+        assert_eq!(case.with(super::check), denied(DenialReason::RateLimit, 100, 101));
     }
 }

@@ -1,0 +1,7 @@
+//! The stage as a whole: a rig that stands for all its neighbours, scenarios, and a naive reference model.
+
+mod differential;
+mod lanes;
+mod orders;
+mod rig;
+mod states;

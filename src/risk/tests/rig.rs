@@ -1,0 +1,261 @@
+//! The risk stage with both ends of every lane in hand: two strategies on two shards, two instruments of one venue.
+
+use crate::metrics::{RiskCounters, Shared};
+use crate::pipeline::lane::{Full, Receiver, Sender, lane};
+use crate::pipeline::stage::Stage;
+use crate::risk::*;
+use crate::types::*;
+
+pub struct Rig {
+    pub risk: Risk,
+    pub kill: KillWord,
+    pub counters: Shared<RiskCounters>,
+    pub now: Timestamp,
+    pub commands: Sender<RiskCommand>,
+    pub reports: Sender<GatewayMessage>,
+    pub cancels: Vec<Sender<CancelIntent>>,
+    pub orders: Vec<Sender<OrderIntent>>,
+    pub marks: Vec<Sender<Mark>>,
+    pub gateway_orders: Receiver<Approved>,
+    pub gateway_cancels: Receiver<CancelIntent>,
+    pub updates: Vec<Receiver<OrderUpdate>>,
+    pub positions: Receiver<PositionReport>,
+    pub notices: Receiver<Notice>,
+    sequence: u64,
+}
+
+pub fn instruments() -> Instruments {
+    let mut instruments = Instruments::new();
+    let mut asset = |name| instruments.intern_asset(Symbol::new(name).expect("a symbol")).expect("room");
+    let (btc, usdt, eth) = (asset("BTC"), asset("USDT"), asset("ETH"));
+    for (symbol, base) in [("BTCUSDT", btc), ("ETHUSDT", eth)] {
+        instruments
+            .add(Instrument {
+                id: InstrumentId::NONE,
+                venue: VenueId(0),
+                symbol: Symbol::new(symbol).expect("a symbol"),
+                base,
+                quote: usdt,
+                price_precision: 2,
+                quantity_precision: 5,
+                tick: Price(1),
+                lot: Quantity(1),
+                quantity_min: Quantity(1),
+                quantity_max: Quantity(500),
+                market_quantity_max: Quantity::ZERO,
+                price_min: Price::ZERO,
+                price_max: Price::ZERO,
+                notional_min: Money::from_scaled(2, 3).expect("fits"),
+                notional_max: Money::ZERO,
+                status: InstrumentStatus::Trading,
+            })
+            .expect("sensible");
+    }
+    instruments
+}
+
+pub fn config() -> RiskConfig {
+    let limits = Limits {
+        max_order_quantity: Quantity(50),
+        max_order_notional: Money::from_scaled(45, 3).expect("fits"),
+        max_position: Quantity(100),
+    };
+    let instrument = InstrumentLimits {
+        max_position: Quantity(150),
+        max_data_age_ns: 1_000_000,
+        collar_bps: 100,
+        passive_collar_bps: 500,
+        max_slippage_bps: 50,
+        max_depth_share_bps: 5_000,
+    };
+    let rate = RateLimit { per_second: 1_000_000, burst: 1_000, cancel_reserve: 10 };
+    RiskConfig {
+        instruments: instruments(),
+        permissions: vec![
+            Permission::all(StrategyId(0), InstrumentId(0)),
+            Permission::all(StrategyId(1), InstrumentId(0)),
+            Permission::all(StrategyId(1), InstrumentId(1)),
+        ],
+        limits: LimitsTable {
+            permissions: vec![limits; 3],
+            instruments: vec![instrument; 2],
+            strategies: vec![rate; 2],
+            venues: vec![rate],
+        },
+        shard_of_strategy: vec![0, 1],
+        trading_state: TradingState::Active,
+        order_capacity: 1_024,
+        execution_capacity: 4_096,
+        position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+    }
+}
+
+impl Rig {
+    /// A rig whose session is ready.
+    pub fn new(config: &RiskConfig) -> Self {
+        Self::with_lanes_of(config, 4_096)
+    }
+
+    /// The same with small lanes out of risk.
+    pub fn with_lanes_of(config: &RiskConfig, capacity: usize) -> Self {
+        let (commands, commands_in) = lane(16);
+        let (reports, reports_in) = lane(4_096);
+        let (cancels, cancels_in): (Vec<_>, Vec<_>) = (0..2).map(|_| lane(256)).unzip();
+        let (orders, orders_in): (Vec<_>, Vec<_>) = (0..2).map(|_| lane(256)).unzip();
+        let (marks, marks_in): (Vec<_>, Vec<_>) = (0..2).map(|_| lane(256)).unzip();
+        let (orders_out, gateway_orders) = approved_lane(capacity);
+        let (cancels_out, gateway_cancels) = lane(capacity);
+        let (updates_out, updates): (Vec<_>, Vec<_>) = (0..2).map(|_| lane(capacity)).unzip();
+        let (positions_out, positions) = lane(capacity);
+        let (notices_out, notices) = lane(4_096);
+        let lanes = RiskLanes {
+            commands: commands_in,
+            reports: vec![reports_in],
+            cancels: cancels_in,
+            orders: orders_in,
+            marks: marks_in,
+            gateway_orders: vec![orders_out],
+            gateway_cancels: vec![cancels_out],
+            updates: updates_out,
+            positions: positions_out,
+            notices: notices_out,
+        };
+        let (kill, counters) = (KillWord::new(), Shared::<RiskCounters>::default());
+        let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
+        let mut rig = Self {
+            risk,
+            kill,
+            counters,
+            now: Timestamp::from_millis(1_000),
+            commands,
+            reports,
+            cancels,
+            orders,
+            marks,
+            gateway_orders,
+            gateway_cancels,
+            updates,
+            positions,
+            notices,
+            sequence: 0,
+        };
+        rig.session(SessionState::Ready);
+        rig.poll();
+        rig
+    }
+
+    pub fn poll(&mut self) -> usize {
+        self.risk.poll(self.now)
+    }
+
+    pub fn settle(&mut self) {
+        for _ in 0..64 {
+            self.poll();
+        }
+    }
+
+    pub fn session(&mut self, state: SessionState) {
+        let message = GatewayMessage::Session { venue: VenueId(0), state, received_ns: self.now };
+        self.reports.try_send(message).expect("room");
+    }
+
+    /// A good order of strategy 0 in instrument 0, in a market of 99.99 to 100.01.
+    pub fn intent(&mut self, side: Side, quantity: i64) -> OrderIntent {
+        self.intent_of(0, 0, side, quantity)
+    }
+
+    pub fn intent_of(&mut self, strategy: u16, instrument: u32, side: Side, quantity: i64) -> OrderIntent {
+        self.sequence += 1;
+        let strategy = StrategyId(strategy);
+        OrderIntent {
+            order: Order {
+                client_order_id: ClientOrderId::new(1, strategy, self.sequence).expect("in range"),
+                price: Price(10_000),
+                quantity: Quantity(quantity),
+                instrument: InstrumentId(instrument),
+                strategy,
+                side,
+                ..Order::default()
+            },
+            stamp: MarketStamp {
+                bid: Price(9_999),
+                ask: Price(10_001),
+                data_ns: self.now,
+                near_depth: Quantity(1_000),
+                is_synced: true,
+            },
+            received_ns: self.now,
+            decided_ns: self.now,
+        }
+    }
+
+    pub fn send(&mut self, intent: &OrderIntent) -> Result<(), Full> {
+        let shard = usize::from(intent.order.strategy.0.min(1));
+        self.orders[shard].try_send(*intent)
+    }
+
+    /// Sends a good order through, and answers its id.
+    pub fn place(&mut self, side: Side, quantity: i64) -> ClientOrderId {
+        let intent = self.intent(side, quantity);
+        self.send(&intent).expect("room");
+        self.poll();
+        assert!(self.risk.orders().get(intent.order.client_order_id).is_some(), "{:?}", self.denials());
+        intent.order.client_order_id
+    }
+
+    pub fn cancel(&mut self, id: ClientOrderId) {
+        let cancel = CancelIntent { client_order_id: id, strategy: id.strategy(), ..CancelIntent::default() };
+        self.cancels[usize::from(id.strategy().0)].try_send(cancel).expect("room");
+    }
+
+    pub fn report(&mut self, report: ExecutionReport) {
+        self.reports.try_send(GatewayMessage::Report(report)).expect("room");
+        self.poll();
+    }
+
+    pub fn tell(&mut self, id: ClientOrderId, kind: ReportKind) {
+        self.report(ExecutionReport { client_order_id: id, kind, venue_order_id: 7, ..ExecutionReport::default() });
+    }
+
+    pub fn fill(&mut self, id: ClientOrderId, execution_id: u64, quantity: i64) {
+        self.report(fill(id, execution_id, quantity, 0));
+    }
+
+    pub fn order(&self, id: ClientOrderId) -> OrderRecord {
+        *self.risk.orders().get(id).expect("in the table")
+    }
+
+    pub fn exposure(&self) -> (i128, i128) {
+        let exposure = self.risk.holdings()[0].exposure;
+        (exposure.worst_short(), exposure.worst_long())
+    }
+
+    pub fn denials(&self) -> Vec<(DenialReason, u64)> {
+        self.risk.denied().collect()
+    }
+
+    pub fn notices(&mut self) -> Vec<NoticeCode> {
+        let mut codes = Vec::new();
+        self.notices.drain(u64::MAX, |notice| codes.push(notice.code));
+        codes
+    }
+
+    pub fn updates(&mut self, shard: usize) -> Vec<(ClientOrderId, OrderStatus)> {
+        let mut seen = Vec::new();
+        self.updates[shard].drain(u64::MAX, |update| seen.push((update.client_order_id, update.status)));
+        seen
+    }
+}
+
+pub fn fill(id: ClientOrderId, execution_id: u64, quantity: i64, cumulative: i64) -> ExecutionReport {
+    ExecutionReport {
+        client_order_id: id,
+        kind: ReportKind::Fill,
+        venue_order_id: 7,
+        execution_id,
+        last_price: Price(10_000),
+        last_quantity: Quantity(quantity),
+        cumulative_quantity: Quantity(cumulative),
+        ..ExecutionReport::default()
+    }
+}
