@@ -22,6 +22,15 @@
 // Lets strategy files, and only them, name the crate as their users do: `use gannet::…`.
 extern crate self as gannet;
 
+#[allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::indexing_slicing,
+    reason = "cold: a server of its own"
+)]
+pub mod exchange;
+pub mod matching;
 pub mod metrics;
 pub mod pipeline;
 pub mod types;
