@@ -13,7 +13,9 @@ use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine, MachineConfi
 use gannet::risk::{InstrumentLimits, KillWord, Limits, LimitsTable, Permission, RateLimit, RiskConfig};
 use gannet::strategy::prelude::*;
 use gannet::strategy::runner::{Instance, ShardConfig};
-use gannet::types::{ClientOrderId, FeedInput, FeedMessage, InstrumentStatus, Instruments, StrategyId, Symbol, TradingState, VenueId};
+use gannet::types::{
+    ClientOrderId, FeedInput, FeedMessage, InstrumentStatus, Instruments, StrategyId, Symbol, TradingState, VenueId,
+};
 use gannet::venue::binance::{Credentials, Market, MarketCodec, MarketSymbol, OrderEncoder, SessionKind, UserCodec};
 use gannet::venue::connection::{Arrival, Connection};
 use gannet::venue::{FrameReader, MemoryControl, MemoryStream};
@@ -235,7 +237,8 @@ impl Rig {
         let quotes: Vec<u8> = (0..count).flat_map(|index| framed(&quote_frame(index))).collect();
         assert_eq!(quotes.len(), quote_bytes * usize::try_from(count).expect("fits"));
         let logon = framed("{\"id\":\"l0000000000000000\",\"status\":200,\"result\":{},\"rateLimits\":[]}");
-        let subscribe = framed("{\"id\":\"s0000000000000000\",\"status\":200,\"result\":{\"subscriptionId\":0},\"rateLimits\":[]}");
+        let subscribe =
+            framed("{\"id\":\"s0000000000000000\",\"status\":200,\"result\":{\"subscriptionId\":0},\"rateLimits\":[]}");
         let report_bytes = framed(&report_frame(1)).len();
         let mut reports: Vec<u8> = [logon.as_slice(), &subscribe].concat();
         reports.extend((1..=count).flat_map(|sequence| framed(&report_frame(sequence))));

@@ -219,7 +219,9 @@ impl Report {
                 "{{\"layout\":\"{layout}\",\"rate_per_s\":{rate},\"interval\":\"{interval}\",\"count\":{count},\"p50\":{p50},\"p90\":{p90},\"p99\":{p99},\"p99_9\":{p99_9},\"p99_99\":{p99_99},\"max\":{max}}}"
             );
         } else {
-            println!("{layout:<7}{rate:>9} {interval:<15}{count:>9}{p50:>8}{p90:>8}{p99:>9}{p99_9:>10}{p99_99:>10}{max:>11}");
+            println!(
+                "{layout:<7}{rate:>9} {interval:<15}{count:>9}{p50:>8}{p90:>8}{p99:>9}{p99_9:>10}{p99_99:>10}{max:>11}"
+            );
         }
     }
 

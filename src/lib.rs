@@ -22,22 +22,46 @@
 // Lets strategy files, and only them, name the crate as their users do: `use gannet::…`.
 extern crate self as gannet;
 
-pub mod book;
-#[allow(clippy::disallowed_macros, reason = "cold: read at start")]
-pub mod config;
-#[allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "cold: the plane that may wait")]
-pub mod control;
-pub mod feed;
-pub mod gateway;
-pub mod metrics;
-pub mod pipeline;
-pub mod portfolio;
-pub mod risk;
-pub mod strategy;
+// In the order in which data flows.
 pub mod types;
-pub mod venue;
+
+pub mod pipeline;
+
+pub mod feed;
+
+pub mod book;
+
+pub mod strategy;
 
 /// The strategies of the folder `strategies/`, one module a file.
 pub mod strategies {
     include!(concat!(env!("OUT_DIR"), "/strategies.rs"));
 }
+
+pub mod risk;
+
+pub mod gateway;
+
+pub mod venue;
+
+pub mod portfolio;
+
+#[allow(clippy::indexing_slicing, reason = "cold: an exchange's, not ours")]
+pub mod matching;
+
+#[allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::indexing_slicing,
+    reason = "cold: a server of its own"
+)]
+pub mod exchange;
+
+pub mod metrics;
+
+#[allow(clippy::disallowed_macros, reason = "cold: read at start")]
+pub mod config;
+
+#[allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "cold: the plane that may wait")]
+pub mod control;

@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand};
 use gannet::control::command::{self, CheckArgs, RunArgs};
 use gannet::control::demo::{self, DemoArgs};
-use gannet::exchange::command::{self as exchange, ExchangeArgs};
+use gannet::exchange::command::{self as exchange, Arguments as ExchangeArgs};
 use gannet::strategy::command::{self as strategies, StrategiesArgs};
 use std::process::ExitCode;
 
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => command::run(args),
         Command::Check(args) => command::check(args),
-        Command::Exchange(args) => exchange::run(args).map_err(|error| vec![error.to_string()]),
+        Command::Exchange(args) => return exchange::run(args),
         Command::Strategies(args) => strategies::run(args, &mut std::io::stdout().lock()).map_err(|error| vec![error]),
     };
     match done {

@@ -6,7 +6,7 @@ use super::status::Status;
 use super::summary::Summary;
 use super::view::{Totals, draw};
 use crate::config::{Config, LayoutName};
-use crate::exchange::{self, DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, Speed};
+use crate::exchange::{DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, Speed};
 use crate::metrics::Counter;
 use crate::pipeline::Counters;
 use crate::risk::KillWord;
@@ -94,7 +94,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         None => {
             let mut config = ExchangeConfig::shipped().map_err(|error| one(&error))?;
             config.speed = speed(args.speed.unwrap_or(SPEED));
-            let exchange = Exchange::start(config).map_err(|error| one(&error))?;
+            let exchange = Exchange::start(&config).map_err(|error| one(&error))?;
             let address = exchange.address();
             (Some(exchange), address)
         }
@@ -128,7 +128,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     print(&summary?, args.json).map_err(|error| one(&error))
 }
 
-fn speed(times: f64) -> exchange::Speed {
+fn speed(times: f64) -> Speed {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
