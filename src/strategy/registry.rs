@@ -5,6 +5,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use std::any::Any;
 
+type Build = fn(&(dyn Any + Send), &Setup) -> Result<Box<dyn AnyStrategy>, FieldError>;
+
 /// One strategy file.
 pub struct Entry {
     /// What it says of itself.
@@ -13,7 +15,7 @@ pub struct Entry {
     pub file: &'static str,
     schema: fn() -> Value,
     params: fn(&Value) -> Result<Box<dyn Any + Send>, FieldError>,
-    build: fn(&(dyn Any + Send), &Setup) -> Result<Box<dyn AnyStrategy>, FieldError>,
+    build: Build,
 }
 
 impl Entry {
