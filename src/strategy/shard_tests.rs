@@ -655,7 +655,7 @@ fn speed_of_a_quote_only_strategy() {
     let message = |event| MarketMessage { instrument: Kit::INSTRUMENT, event };
     to_market.try_send(message(MarketEvent::HistoryEnd)).expect("room");
     shard.poll(clock.now());
-    let (mut samples, mut with_answer, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut samples, mut with_answer, mut floor, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut out, mut back) = lane::<crate::types::OrderIntent>(1_024);
     for round in 0..200_000i64 {
         let quote = Quote {
@@ -687,11 +687,15 @@ fn speed_of_a_quote_only_strategy() {
         out.try_send(intent).expect("room");
         let _ = std::hint::black_box(back.next());
         floor.push(clock.now().since(before));
+        let before = clock.now();
+        shard.poll(before);
+        idle.push(clock.now().since(before));
         samples.push(sent.since(start));
         with_answer.push(clock.now().since(start));
     }
     for (name, samples) in [
         ("clock and a lane alone", &mut floor),
+        ("clock and an idle cycle", &mut idle),
         ("quote in, order out", &mut samples),
         ("and its answer in, and the above", &mut with_answer),
     ] {
