@@ -4,6 +4,8 @@ use super::{AnyStrategy, FieldError, Metadata, Setup, Strategy, schema};
 use serde_json::Value;
 use std::any::Any;
 
+type Build = fn(&(dyn Any + Send), &Setup) -> Result<Box<dyn AnyStrategy>, FieldError>;
+
 /// One strategy file.
 pub struct Entry {
     /// What it says of itself.
@@ -12,7 +14,7 @@ pub struct Entry {
     pub file: &'static str,
     schema: fn() -> Value,
     params: fn(&Value) -> Result<Box<dyn Any + Send>, FieldError>,
-    build: fn(&(dyn Any + Send), &Setup) -> Result<Box<dyn AnyStrategy>, FieldError>,
+    build: Build,
 }
 
 impl Entry {

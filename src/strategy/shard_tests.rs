@@ -622,3 +622,85 @@ fn time_never_goes_back() {
     assert_eq!(*last.lock().expect("unpoisoned"), Timestamp::from_nanos(11));
     assert_eq!(kit.counters.panics.get(), 0);
 }
+
+/// A measurement, not a test: `cargo test --release --lib speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn speed_of_a_quote_only_strategy() {
+    use crate::metrics::{ShardCounters, Shared};
+    use crate::pipeline::{clock::Clock, lane::lane, stage::Stage};
+    use crate::strategy::runner::{ShardConfig, ShardLanes};
+    let mut last = ClientOrderId::NONE;
+    let quoting = instance(0, move |context, event| {
+        match event {
+            Event::Quote(_, quote) => last = context.buy(Kit::INSTRUMENT, Quantity(100), quote.bid)?,
+            Event::Order(_) => {}
+            _ => {}
+        }
+        let _ = last;
+        Ok(())
+    });
+    let (_commands, commands) = lane(16);
+    let (mut to_updates, updates) = lane::<OrderUpdate>(1_024);
+    let (mut to_market, market) = lane::<MarketMessage>(1_024);
+    let (orders, mut from_orders) = lane(1_024);
+    let (cancels, _from_cancels) = lane(1_024);
+    let (marks, mut from_marks) = lane(1_024);
+    let (notices, _from_notices) = lane(1_024);
+    let lanes = ShardLanes { commands, updates, market, orders, cancels, marks, notices };
+    let clock = Clock::wall();
+    let config = ShardConfig { name: "shard", epoch: 1, handler_budget_ns: 1_000_000_000, clock: clock.clone() };
+    let counters = Shared::<ShardCounters>::default();
+    let mut shard = Shard::new(config, &super::testkit::btcusdt().0, vec![quoting], lanes, counters).expect("it fits");
+    let message = |event| MarketMessage { instrument: Kit::INSTRUMENT, event };
+    to_market.try_send(message(MarketEvent::HistoryEnd)).expect("room");
+    shard.poll(clock.now());
+    let (mut samples, mut with_answer, mut floor, mut idle) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut out, mut back) = lane::<crate::types::OrderIntent>(1_024);
+    for round in 0..200_000i64 {
+        let quote = Quote {
+            bid: Price(6_000_000 + round % 100),
+            bid_quantity: Quantity(10),
+            ask: Price(6_000_200),
+            ask_quantity: Quantity(10),
+            exchange_ns: Timestamp::UNKNOWN,
+            received_ns: clock.now(),
+        };
+        let start = clock.now();
+        to_market.try_send(message(MarketEvent::Quote(quote))).expect("room");
+        shard.poll(start);
+        let intent = from_orders.next().expect("an order");
+        let sent = clock.now();
+        let order = intent.order;
+        let update = OrderUpdate {
+            client_order_id: order.client_order_id,
+            instrument: order.instrument,
+            strategy: order.strategy,
+            status: OrderStatus::Canceled,
+            ..OrderUpdate::default()
+        };
+        to_updates.try_send(update).expect("room");
+        shard.poll(sent);
+        from_marks.drain(u64::MAX, |_| {});
+        // What the measurement itself costs: two clock reads, one lane.
+        let before = clock.now();
+        out.try_send(intent).expect("room");
+        let _ = std::hint::black_box(back.next());
+        floor.push(clock.now().since(before));
+        let before = clock.now();
+        shard.poll(before);
+        idle.push(clock.now().since(before));
+        samples.push(sent.since(start));
+        with_answer.push(clock.now().since(start));
+    }
+    for (name, samples) in [
+        ("clock and a lane alone", &mut floor),
+        ("clock and an idle cycle", &mut idle),
+        ("quote in, order out", &mut samples),
+        ("and its answer in, and the above", &mut with_answer),
+    ] {
+        samples.sort_unstable();
+        let at = |share: f64| samples[(samples.len() as f64 * share) as usize];
+        println!("{name}: p50 {} p90 {} p99 {} ns", at(0.5), at(0.9), at(0.99));
+    }
+}
