@@ -22,6 +22,10 @@ impl Key for (u32, u64) {
     }
 }
 
+/// Keys in a row that are kept together, as a power of two.
+const ROW_BITS: u32 = 3;
+const ROW_MASK: u64 = (1 << ROW_BITS) - 1;
+
 /// Open addressing with linear probing, at most half full.
 #[derive(Debug)]
 pub(super) struct Index<K> {
@@ -37,9 +41,14 @@ impl<K: Key> Index<K> {
         Self { buckets: vec![None; size], mask: size - 1, shift: 64 - size.trailing_zeros() }
     }
 
-    /// Where a key would like to be: the top bits of a multiplication by 2^64 divided by the golden ratio.
+    /// Where a key would like to be: eight keys in a row are neighbors, as orders and executions are numbered in a row
+    /// and a cache line fetched for one then serves the next; which eight stand where is told by the top bits of a
+    /// multiplication by 2^64 divided by the golden ratio.
     fn home(&self, key: K) -> usize {
-        usize::try_from(key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift).unwrap_or(0)
+        let bits = key.bits();
+        let row = (bits >> ROW_BITS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
+        let place = (row & !ROW_MASK) | (bits & ROW_MASK);
+        usize::try_from(place).unwrap_or(0) & self.mask
     }
 
     /// The bucket of a key, or the free one where it would go. The index is at most half full, so there is always one.

@@ -1,12 +1,15 @@
 //! C11: the order was decided from fresh market data and a book in sync.
 
-use super::{Facts, configured, deny};
+use super::{Facts, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are ages in nanoseconds. Data of an unknown instant is as old as can be.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
-    let limit = configured(i128::from(facts.instrument_limits.max_data_age_ns), 11)?;
+    let limit = i128::from(facts.instrument_limits.max_data_age_ns);
+    if limit <= 0 {
+        return unconfigured(limit, 11);
+    }
     let stamp = &facts.intent.stamp;
     let age = facts.now.since(stamp.data_ns);
     if i128::from(age) > limit {

@@ -1,6 +1,6 @@
 //! C13: the price of each order is near the reference.
 
-use super::{BPS, Facts, bps_of, configured, deny};
+use super::{BPS, Facts, bps_of, deny, unconfigured};
 use crate::types::{Denial, DenialReason, OrderType};
 
 /// The reference is the mid; twice the mid is bid plus ask, exactly. An order that pays beyond it is held to the
@@ -10,10 +10,16 @@ use crate::types::{Denial, DenialReason, OrderType};
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     let stamp = &facts.intent.stamp;
-    let collar = configured(i128::from(facts.instrument_limits.collar_bps), 13)?;
-    let passive = configured(i128::from(facts.instrument_limits.passive_collar_bps), 13)?;
-    if order.order_type == OrderType::Market {
-        configured(i128::from(facts.instrument_limits.max_slippage_bps), 13)?;
+    let collar = i128::from(facts.instrument_limits.collar_bps);
+    if collar <= 0 {
+        return unconfigured(collar, 13);
+    }
+    let passive = i128::from(facts.instrument_limits.passive_collar_bps);
+    if passive <= 0 {
+        return unconfigured(passive, 13);
+    }
+    if order.order_type == OrderType::Market && facts.instrument_limits.max_slippage_bps == 0 {
+        return unconfigured(0, 13);
     }
     let Some(price) = facts.worst_price() else {
         return deny(DenialReason::NoReferencePrice, stamp.bid.0, stamp.ask.0);

@@ -1,17 +1,23 @@
 //! C16: the largest order, as a quantity and as a share of what rests near the touch.
 
-use super::{BPS, Facts, bps_of, configured, deny};
+use super::{BPS, Facts, bps_of, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are quantities, or basis points of the visible depth, the observed ones rounded up.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let quantity = i128::from(facts.intent.order.quantity.0);
-    let limit = configured(i128::from(facts.limits.max_order_quantity.0), 16)?;
+    let limit = i128::from(facts.limits.max_order_quantity.0);
+    if limit <= 0 {
+        return unconfigured(limit, 16);
+    }
     if quantity > limit {
         return deny(DenialReason::MaxOrderQuantity, limit, quantity);
     }
-    let share = configured(i128::from(facts.instrument_limits.max_depth_share_bps), 16)?;
+    let share = i128::from(facts.instrument_limits.max_depth_share_bps);
+    if share <= 0 {
+        return unconfigured(share, 16);
+    }
     let depth = i128::from(facts.intent.stamp.near_depth.0).max(0);
     if quantity * BPS > depth * share {
         return deny(DenialReason::MaxDepthShare, share, bps_of(quantity, depth));

@@ -1,12 +1,15 @@
 //! C17: the largest order as price times quantity.
 
-use super::{Facts, configured, deny};
+use super::{Facts, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// At the order's worst price. `limit` and `observed` are [`Money`](crate::types::Money).
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
-    let limit = configured(facts.limits.max_order_notional.0, 17)?;
+    let limit = facts.limits.max_order_notional.0;
+    if limit <= 0 {
+        return unconfigured(limit, 17);
+    }
     let quantity = facts.intent.order.quantity;
     let notional = facts.worst_price().zip(facts.instrument).and_then(|(price, instrument)| instrument.notional(price, quantity));
     match notional {

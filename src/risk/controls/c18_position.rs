@@ -1,6 +1,6 @@
 //! C18: the largest position, as it would be if everything open on this side filled.
 
-use super::{Facts, configured, deny};
+use super::{Facts, deny, unconfigured};
 use crate::risk::exposure::Exposure;
 use crate::types::{Denial, DenialReason, Quantity};
 
@@ -14,7 +14,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
 
 #[inline]
 fn within(facts: &Facts<'_>, exposure: &Exposure, limit: Quantity) -> Result<(), Denial> {
-    let limit = configured(i128::from(limit.0), 18)?;
+    let limit = i128::from(limit.0);
+    if limit <= 0 {
+        return unconfigured(limit, 18);
+    }
     let order = &facts.intent.order;
     let worst = exposure.worst(order.side).saturating_add(i128::from(order.quantity.0));
     if worst <= limit {

@@ -1,6 +1,6 @@
 //! C24: the message rate of the strategy and of the venue.
 
-use super::{Facts, Rate, configured, deny};
+use super::{Facts, Rate, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are messages: what orders may use of the burst, and what would be in use with this one.
@@ -12,8 +12,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
 
 #[inline]
 fn within(rate: &Rate<'_>) -> Result<(), Denial> {
-    configured(i128::from(rate.limit.per_second), 24)?;
-    let burst = configured(i128::from(rate.limit.burst), 24)?;
+    let burst = i128::from(rate.limit.burst);
+    if rate.limit.per_second == 0 || burst == 0 {
+        return unconfigured(0, 24);
+    }
     if rate.left > u64::from(rate.limit.cancel_reserve) {
         return Ok(());
     }

@@ -136,14 +136,10 @@ fn deny(reason: DenialReason, limit: impl Into<i128>, observed: impl Into<i128>)
     Err(Denial { reason, limit: limit.into(), observed: observed.into() })
 }
 
-/// Lets a limit of zero (or less) deny: it is not configured. `control` is the number of the control that needs it.
-#[inline]
-fn configured(limit: i128, control: i128) -> Result<i128, Denial> {
-    if limit > 0 {
-        Ok(limit)
-    } else {
-        Err(Denial { reason: DenialReason::LimitNotConfigured, limit, observed: control })
-    }
+/// The denial for a limit of zero (or less): it is not configured. `control` is the number of the control that needs it.
+#[cold]
+fn unconfigured(limit: i128, control: i128) -> Result<(), Denial> {
+    deny(DenialReason::LimitNotConfigured, limit, control)
 }
 
 /// `part` of `whole` in basis points, rounded up; the largest number where there is no whole. For denials only.

@@ -1,5 +1,6 @@
 //! The stage as a whole: a rig that stands for all its neighbours, scenarios, and a naive reference model.
 
+mod configs;
 mod differential;
 mod lanes;
 mod orders;

@@ -259,3 +259,19 @@ pub fn fill(id: ClientOrderId, execution_id: u64, quantity: i64, cumulative: i64
         ..ExecutionReport::default()
     }
 }
+
+/// Lanes whose other ends are gone, for what only looks at how many there are.
+pub fn lanes() -> RiskLanes {
+    RiskLanes {
+        commands: lane(2).1,
+        reports: vec![lane(2).1],
+        cancels: vec![lane(2).1, lane(2).1],
+        orders: vec![lane(2).1, lane(2).1],
+        marks: vec![lane(2).1, lane(2).1],
+        gateway_orders: vec![approved_lane(2).0],
+        gateway_cancels: vec![lane(2).0],
+        updates: vec![lane(2).0, lane(2).0],
+        positions: lane(2).0,
+        notices: lane(2).0,
+    }
+}
