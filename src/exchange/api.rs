@@ -100,9 +100,27 @@ impl Operation {
             Self::Ping | Self::Time | Self::Place | Self::TestOrder | Self::Cancel | Self::CancelAll => 1,
             Self::Klines | Self::AveragePrice => 2,
             Self::OrderStatus | Self::AggregateTrades => 4,
-            Self::BookTicker | Self::PriceTicker => if is_one { 2 } else { 4 },
-            Self::DayTicker => if is_one { 2 } else { 80 },
-            Self::OpenOrders => if is_one { 6 } else { 80 },
+            Self::BookTicker | Self::PriceTicker => {
+                if is_one {
+                    2
+                } else {
+                    4
+                }
+            }
+            Self::DayTicker => {
+                if is_one {
+                    2
+                } else {
+                    80
+                }
+            }
+            Self::OpenOrders => {
+                if is_one {
+                    6
+                } else {
+                    80
+                }
+            }
             Self::ExchangeInfo | Self::AllOrders | Self::MyTrades | Self::Account => 20,
             Self::Trades => 25,
             Self::Depth => match params.text("limit").and_then(|limit| limit.parse::<u32>().ok()).unwrap_or(100) {
@@ -125,16 +143,28 @@ pub(super) enum Proof<'a> {
 
 impl Core {
     /// Answers a request with the JSON of its result.
-    pub(super) fn call(&mut self, operation: Operation, params: &Params, proof: &Proof<'_>) -> Result<String, ApiError> {
+    pub(super) fn call(
+        &mut self,
+        operation: Operation,
+        params: &Params,
+        proof: &Proof<'_>,
+    ) -> Result<String, ApiError> {
         let now_ms = wall_ns() / 1_000_000;
         let answer = self.answer(operation, params, proof, now_ms);
         self.summary.refused += u64::from(answer.is_err());
         answer
     }
 
-    fn answer(&mut self, operation: Operation, params: &Params, proof: &Proof<'_>, now_ms: u64) -> Result<String, ApiError> {
+    fn answer(
+        &mut self,
+        operation: Operation,
+        params: &Params,
+        proof: &Proof<'_>,
+        now_ms: u64,
+    ) -> Result<String, ApiError> {
         self.limits.weigh(now_ms, operation.weight(params))?;
-        let account = if operation.is_signed() { self.authenticate(params, proof, now_ms)? } else { AccountId::default() };
+        let account =
+            if operation.is_signed() { self.authenticate(params, proof, now_ms)? } else { AccountId::default() };
         match operation {
             Operation::Ping => Ok("{}".to_owned()),
             Operation::Time => Ok(format!("{{\"serverTime\":{now_ms}}}")),
@@ -179,7 +209,11 @@ impl Core {
         let window_ms = match params.text("recvWindow") {
             None => RECEIVE_WINDOW_MS,
             // Fractions of a millisecond are allowed and make no difference here.
-            Some(text) => text.split('.').next().and_then(|whole| whole.parse().ok()).ok_or_else(|| ApiError::bad_value("recvWindow"))?,
+            Some(text) => text
+                .split('.')
+                .next()
+                .and_then(|whole| whole.parse().ok())
+                .ok_or_else(|| ApiError::bad_value("recvWindow"))?,
         };
         if window_ms > RECEIVE_WINDOW_MS_MAX {
             return Err(ApiError::bad_value("recvWindow"));

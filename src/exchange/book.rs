@@ -58,8 +58,10 @@ impl PublicBook {
     /// The depth events that make this book the other one. What is to go goes first, so that the book is never crossed
     /// on the way.
     pub(super) fn changes_to(&self, other: &Self) -> Vec<Changes> {
-        let gone_bids = self.bids.keys().filter(|price| !other.bids.contains_key(price)).map(|price| (true, (price.0, 0)));
-        let gone_asks = self.asks.keys().filter(|price| !other.asks.contains_key(price)).map(|price| (false, (*price, 0)));
+        let gone_bids =
+            self.bids.keys().filter(|price| !other.bids.contains_key(price)).map(|price| (true, (price.0, 0)));
+        let gone_asks =
+            self.asks.keys().filter(|price| !other.asks.contains_key(price)).map(|price| (false, (*price, 0)));
         let new_bids = other.bids.iter().filter(|(price, quantity)| self.bids.get(price) != Some(quantity));
         let new_asks = other.asks.iter().filter(|(price, quantity)| self.asks.get(price) != Some(quantity));
         let all: Vec<(bool, Level)> = gone_bids
@@ -89,10 +91,8 @@ impl PublicBook {
 pub(super) fn depth_event(symbol: &str, event_ms: u64, ids: (u64, u64), bids: &[Level], asks: &[Level]) -> String {
     let mut out = String::with_capacity(120 + 32 * (bids.len() + asks.len()));
     let (first, last) = ids;
-    let _ = write!(
-        out,
-        "{{\"e\":\"depthUpdate\",\"E\":{event_ms},\"s\":\"{symbol}\",\"U\":{first},\"u\":{last},\"b\":"
-    );
+    let _ =
+        write!(out, "{{\"e\":\"depthUpdate\",\"E\":{event_ms},\"s\":\"{symbol}\",\"U\":{first},\"u\":{last},\"b\":");
     write_levels(bids.iter().copied(), &mut out);
     out.push_str(",\"a\":");
     write_levels(asks.iter().copied(), &mut out);

@@ -126,8 +126,12 @@ impl Arguments {
             config.symbols = self.symbols();
         }
         for (symbol, filters) in &self.filters {
-            let Some(known) = config.symbols.iter_mut().find(|known| known.symbol == *symbol || known.symbol.is_empty()) else {
-                return Err(ExchangeError::Config(format!("--filters {symbol}: no recording is served under that name")));
+            let Some(known) =
+                config.symbols.iter_mut().find(|known| known.symbol == *symbol || known.symbol.is_empty())
+            else {
+                return Err(ExchangeError::Config(format!(
+                    "--filters {symbol}: no recording is served under that name"
+                )));
             };
             known.filters = Some(*filters);
         }

@@ -158,11 +158,7 @@ impl ExchangeConfig {
             start_offset: Duration::from_secs(60),
             accounts: vec![
                 account("demo", "demo", Key::Hmac("demo".to_owned())),
-                account(
-                    "demo-ed25519",
-                    DEMO_ED25519_API_KEY,
-                    Key::ed25519_of_private_pem(DEMO_ED25519_PRIVATE_KEY)?,
-                ),
+                account("demo-ed25519", DEMO_ED25519_API_KEY, Key::ed25519_of_private_pem(DEMO_ED25519_PRIVATE_KEY)?),
             ],
             fees: Fees { maker_ppm: 1_000, taker_ppm: 1_000 },
             latency: Duration::ZERO,

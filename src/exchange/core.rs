@@ -123,9 +123,9 @@ impl Core {
                 return Err(ExchangeError::Config(format!("two recordings are served as {name}: rename one of them")));
             }
             let (base, quote) = pair(&name, &symbol.base, &symbol.quote)?;
-            let filters = symbol.filters.unwrap_or_else(|| {
-                Filters::new(finest(recording.price_places), finest(recording.quantity_places))
-            });
+            let filters = symbol
+                .filters
+                .unwrap_or_else(|| Filters::new(finest(recording.price_places), finest(recording.quantity_places)));
             if filters.tick <= 0 || filters.lot <= 0 {
                 return Err(ExchangeError::Config(format!("{name}: tick and lot must be positive")));
             }
@@ -155,11 +155,15 @@ impl Core {
             if accounts.iter().any(|known| known.api_key == account.api_key) {
                 return Err(ExchangeError::Config(format!("two accounts have the API key `{}`", account.api_key)));
             }
-            let id = u16::try_from(index).map(AccountId).map_err(|_| ExchangeError::Config("too many accounts".into()))?;
+            let id =
+                u16::try_from(index).map(AccountId).map_err(|_| ExchangeError::Config("too many accounts".into()))?;
             for (asset, amount) in &account.balances {
                 let asset_id = asset_id(&mut assets, asset)?;
                 if *amount < 0 || !ledger.deposit(id, asset_id, *amount) {
-                    return Err(ExchangeError::Config(format!("account {}: the amount of {asset} does not fit", account.name)));
+                    return Err(ExchangeError::Config(format!(
+                        "account {}: the amount of {asset} does not fit",
+                        account.name
+                    )));
                 }
             }
             let (api_key, key) = (account.api_key.clone(), account.key.clone());
@@ -264,9 +268,8 @@ fn asset_id(assets: &mut Vec<String>, name: &str) -> Result<AssetId, ExchangeErr
 fn pair(symbol: &str, base: &str, quote: &str) -> Result<(String, String), ExchangeError> {
     const QUOTES: [&str; 9] = ["USDT", "FDUSD", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR"];
     let known = if quote.is_empty() { QUOTES.into_iter().find(|known| symbol.ends_with(known)) } else { Some(quote) };
-    let quote = known.ok_or_else(|| {
-        ExchangeError::Config(format!("{symbol}: its quote asset is none of {}", QUOTES.join(", ")))
-    })?;
+    let quote = known
+        .ok_or_else(|| ExchangeError::Config(format!("{symbol}: its quote asset is none of {}", QUOTES.join(", "))))?;
     let base = if base.is_empty() { symbol.strip_suffix(quote).unwrap_or(symbol) } else { base };
     Ok((base.to_owned(), quote.to_owned()))
 }

@@ -72,11 +72,7 @@ impl ApiError {
     }
 
     pub(super) fn missing_either(one: &str, other: &str) -> Self {
-        Self::new(
-            400,
-            -1102,
-            format!("Param '{one}' or '{other}' must be sent, but both were empty/null!"),
-        )
+        Self::new(400, -1102, format!("Param '{one}' or '{other}' must be sent, but both were empty/null!"))
     }
 
     pub(super) fn not_required(name: &str) -> Self {

@@ -126,7 +126,9 @@ impl Hub {
     /// The kline intervals that somebody listens to.
     pub(super) fn klines(&self, symbol: usize) -> Vec<Interval> {
         let of_symbol = self.topics.iter().filter(|((of, _), listeners)| *of == symbol && !listeners.is_empty());
-        of_symbol.filter_map(|((_, stream), _)| if let Stream::Kline(interval) = stream { Some(*interval) } else { None }).collect()
+        of_symbol
+            .filter_map(|((_, stream), _)| if let Stream::Kline(interval) = stream { Some(*interval) } else { None })
+            .collect()
     }
 
     /// Queues an event for all who listen to it. It is written once, and once more where it is to be wrapped. A client

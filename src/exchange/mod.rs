@@ -76,7 +76,8 @@ impl Exchange {
         }
         let listener = TcpListener::bind(config.listen).map_err(|error| ExchangeError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| ExchangeError::Listen(config.listen, error))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ExchangeError::System)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ExchangeError::System)?;
         let shared = Shared::new(core::Core::new(config, clock::wall_ns())?, config.latency);
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
@@ -87,7 +88,8 @@ impl Exchange {
             drop(runtime);
             shared.core().summary()
         };
-        let thread = std::thread::Builder::new().name("exchange".to_owned()).spawn(serve).map_err(ExchangeError::System)?;
+        let thread =
+            std::thread::Builder::new().name("exchange".to_owned()).spawn(serve).map_err(ExchangeError::System)?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -150,7 +150,13 @@ impl OrderRecord {
     }
 
     /// As placing it answers: `ACK`, `RESULT` or `FULL`.
-    pub(super) fn placed(&self, symbol: &str, detail: &str, fills: &[FillRecord], asset: impl Fn(&Fill) -> String) -> String {
+    pub(super) fn placed(
+        &self,
+        symbol: &str,
+        detail: &str,
+        fills: &[FillRecord],
+        asset: impl Fn(&Fill) -> String,
+    ) -> String {
         let mut out = format!(
             "{{\"symbol\":\"{symbol}\",\"orderId\":{},\"orderListId\":-1,\"clientOrderId\":\"{}\",\"transactTime\":{}",
             self.id, self.client_order_id, self.updated_ms

@@ -215,7 +215,13 @@ impl Change {
     }
 }
 
-pub(super) fn ticker_event(name: &str, now_ms: u64, day: &Bar, top: &(u64, Level, Level), last_quantity: i64) -> String {
+pub(super) fn ticker_event(
+    name: &str,
+    now_ms: u64,
+    day: &Bar,
+    top: &(u64, Level, Level),
+    last_quantity: i64,
+) -> String {
     let change = Change::of(day);
     let (_, bid, ask) = top;
     let mut out = format!(

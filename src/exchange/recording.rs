@@ -301,7 +301,8 @@ impl Reading {
             return Err(RecordingError::new(&source, 0, "there is no depth snapshot in it to build the book from"));
         }
         let snapshot_id = recording.snapshot_id;
-        let is_newer = |event: &Event| matches!(event.kind, EventKind::Depth { update_id, .. } if update_id > snapshot_id);
+        let is_newer =
+            |event: &Event| matches!(event.kind, EventKind::Depth { update_id, .. } if update_id > snapshot_id);
         let Some(first) = recording.events.iter().position(is_newer) else {
             return Err(RecordingError::new(&source, 0, "no depth update follows its snapshot"));
         };

@@ -327,7 +327,9 @@ impl Core {
             if let Some((first_id, (bids, asks))) = symbol.slow_depth.take() {
                 let changes = Changes { bids: bids.into_iter().collect(), asks: asks.into_iter().collect() };
                 let ids = (first_id, symbol.last_update_id);
-                self.hub.publish((index, Stream::DepthSlow), || depth_event(name, now_ms, ids, &changes.bids, &changes.asks));
+                self.hub.publish((index, Stream::DepthSlow), || {
+                    depth_event(name, now_ms, ids, &changes.bids, &changes.asks)
+                });
             }
             for interval in self.hub.klines(index) {
                 let bars = symbol.bars.query(interval, Some(interval.open_ms(now_ms.saturating_sub(1_000))), now_ms, 2);
@@ -339,7 +341,8 @@ impl Core {
             if let Some(day) = symbol.bars.day(now_ms) {
                 let top = symbol.top;
                 let last = symbol.trades.back().map_or(0, |trade| trade.quantity);
-                self.hub.publish((index, Stream::Ticker), || super::public::ticker_event(name, now_ms, &day, &top, last));
+                self.hub
+                    .publish((index, Stream::Ticker), || super::public::ticker_event(name, now_ms, &day, &top, last));
                 self.hub.publish((index, Stream::MiniTicker), || super::public::mini_ticker_event(name, now_ms, &day));
             }
         }

@@ -13,7 +13,12 @@ impl Params {
     /// Reads `a=1&b=2`, percent-decoded.
     pub(super) fn from_query(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (percent(k), percent(v))).collect())
+        Self(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(k, v)| (percent(k), percent(v)))
+                .collect(),
+        )
     }
 
     /// Reads a JSON object; what is not text is taken as it is written.
@@ -114,7 +119,9 @@ mod tests {
 
     #[test]
     fn parameters_are_read_and_judged() {
-        let params = Params::from_query("symbol=BTCUSDT&price=1.5&quantity=0.000000001&side=&x=%22a%2B+b%22&limit=9999&n=1x&bad=%zz");
+        let params = Params::from_query(
+            "symbol=BTCUSDT&price=1.5&quantity=0.000000001&side=&x=%22a%2B+b%22&limit=9999&n=1x&bad=%zz",
+        );
         assert_eq!(params.required("symbol"), Ok("BTCUSDT"));
         assert_eq!(params.decimal("price"), Ok(Some(150_000_000)));
         assert_eq!(params.decimal("quantity").map_err(|error| error.code), Err(-1111));
@@ -123,9 +130,6 @@ mod tests {
         assert_eq!(params.limit(500, 1_000), Ok(1_000));
         assert_eq!(params.integer("n").map_err(|error| error.code), Err(-1100));
         assert_eq!(params.text("bad"), Some("%zz"));
-        assert_eq!(
-            split_signature("a=1&signature=x%2By&b=2"),
-            ("a=1&b=2".to_owned(), Some("x+y".to_owned()))
-        );
+        assert_eq!(split_signature("a=1&signature=x%2By&b=2"), ("a=1&b=2".to_owned(), Some("x+y".to_owned())));
     }
 }

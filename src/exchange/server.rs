@@ -44,7 +44,11 @@ impl Shared {
 }
 
 /// Serves and plays until `stop` fires or its sender is gone.
-pub(super) async fn run(listener: std::net::TcpListener, shared: Shared, stop: oneshot::Receiver<()>) -> std::io::Result<()> {
+pub(super) async fn run(
+    listener: std::net::TcpListener,
+    shared: Shared,
+    stop: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|socket| {
         // Without it an answer may wait for the acknowledgement of the one before.

@@ -26,12 +26,20 @@ const STREAMS_MAX: usize = 1_024;
 /// How many events are put into one write.
 const WRITE_BATCH: usize = 256;
 
-pub(super) async fn raw(State(shared): State<Shared>, path: Option<Path<String>>, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn raw(
+    State(shared): State<Shared>,
+    path: Option<Path<String>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let names = path.map(|Path(streams)| streams).unwrap_or_default();
     open(shared, upgrade, false, &names)
 }
 
-pub(super) async fn combined(State(shared): State<Shared>, RawQuery(query): RawQuery, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn combined(
+    State(shared): State<Shared>,
+    RawQuery(query): RawQuery,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let params = Params::from_query(query.as_deref().unwrap_or_default());
     open(shared, upgrade, true, params.text("streams").unwrap_or_default())
 }
@@ -153,7 +161,9 @@ impl Core {
         let result = self.commanded(client, &request);
         match result {
             Ok(result) => json!({ "result": result, "id": id }).to_string(),
-            Err(message) => json!({ "error": { "code": 2, "msg": format!("Invalid request: {message}") }, "id": id }).to_string(),
+            Err(message) => {
+                json!({ "error": { "code": 2, "msg": format!("Invalid request: {message}") }, "id": id }).to_string()
+            }
         }
     }
 
@@ -171,7 +181,11 @@ impl Core {
                 return Ok(Value::Null);
             }
             "SUBSCRIBE" | "UNSUBSCRIBE" => {}
-            _ => return Err("unknown variant, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`"),
+            _ => {
+                return Err(
+                    "unknown variant, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`",
+                );
+            }
         }
         let names: Option<Vec<&str>> = params.iter().map(Value::as_str).collect();
         let names = names.filter(|names| !names.is_empty()).ok_or("params must be a list of stream names")?;

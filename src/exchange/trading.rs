@@ -11,15 +11,30 @@ use crate::types::{OrderType, Price, Quantity, Side, TimeInForce};
 
 impl Core {
     /// `order.place`, `POST /api/v3/order`; with `is_test` all is checked but the balance, and nothing happens.
-    pub(super) fn place(&mut self, account: AccountId, params: &Params, now_ms: u64, is_test: bool) -> Result<String, ApiError> {
+    pub(super) fn place(
+        &mut self,
+        account: AccountId,
+        params: &Params,
+        now_ms: u64,
+        is_test: bool,
+    ) -> Result<String, ApiError> {
         let record = self.read_order(account, params, now_ms)?;
         let detail = match params.text("newOrderRespType") {
-            None => if record.kind == Kind::LimitMaker { "ACK" } else { "FULL" },
+            None => {
+                if record.kind == Kind::LimitMaker {
+                    "ACK"
+                } else {
+                    "FULL"
+                }
+            }
             Some(detail @ ("ACK" | "RESULT" | "FULL")) => detail,
             Some(_) => return Err(ApiError::bad_value("newOrderRespType")),
         };
         self.check_filters(&record, now_ms)?;
-        if self.open_orders(account).any(|open| open.symbol == record.symbol && open.client_order_id == record.client_order_id) {
+        if self
+            .open_orders(account)
+            .any(|open| open.symbol == record.symbol && open.client_order_id == record.client_order_id)
+        {
             return Err(ApiError::rejected("Duplicate order sent."));
         }
         if is_test {
@@ -33,7 +48,11 @@ impl Core {
             order_type: if record.kind == Kind::Market { OrderType::Market } else { OrderType::Limit },
             time_in_force: record.time_in_force,
             price: Price(record.price),
-            size: if record.quantity > 0 { Size::Base(Quantity(record.quantity)) } else { Size::Quote(record.quote_quantity) },
+            size: if record.quantity > 0 {
+                Size::Base(Quantity(record.quantity))
+            } else {
+                Size::Quote(record.quote_quantity)
+            },
             is_post_only: record.kind == Kind::LimitMaker,
             self_trade: record.self_trade,
         };
@@ -139,8 +158,13 @@ impl Core {
             Kind::Market => symbol.bars.average_price(now_ms).unwrap_or(symbol.top.1.0),
             _ => record.price,
         };
-        let notional = if record.quantity > 0 { amount(Price(price), Quantity(record.quantity)) } else { Some(record.quote_quantity) };
-        let is_too_large = record.kind != Kind::Market && notional.is_none_or(|notional| notional > filters.notional_max);
+        let notional = if record.quantity > 0 {
+            amount(Price(price), Quantity(record.quantity))
+        } else {
+            Some(record.quote_quantity)
+        };
+        let is_too_large =
+            record.kind != Kind::Market && notional.is_none_or(|notional| notional > filters.notional_max);
         if is_too_large || notional.is_some_and(|notional| notional < filters.notional_min) {
             return Err(ApiError::filter("NOTIONAL"));
         }
@@ -154,9 +178,9 @@ impl Core {
     /// `order.cancel`, `DELETE /api/v3/order`.
     pub(super) fn cancel(&mut self, account: AccountId, params: &Params, now_ms: u64) -> Result<String, ApiError> {
         let symbol = self.symbol(params.required("symbol")?)?;
-        let id = self.find(account, symbol, params).map_err(|error| {
-            if error == ApiError::no_such_order() { ApiError::unknown_order() } else { error }
-        })?;
+        let id = self
+            .find(account, symbol, params)
+            .map_err(|error| if error == ApiError::no_such_order() { ApiError::unknown_order() } else { error })?;
         if !self.orders[index_of(id)].status.is_open() {
             return Err(ApiError::unknown_order());
         }
@@ -231,7 +255,11 @@ impl Core {
             let balance = self.ledger.balance(account, crate::types::AssetId(u16::try_from(index).ok()?));
             let is_zero = balance.free == 0 && balance.locked == 0;
             (!(omits_zero && is_zero)).then(|| {
-                format!("{{\"asset\":\"{asset}\",\"free\":\"{}\",\"locked\":\"{}\"}}", decimal(balance.free), decimal(balance.locked))
+                format!(
+                    "{{\"asset\":\"{asset}\",\"free\":\"{}\",\"locked\":\"{}\"}}",
+                    decimal(balance.free),
+                    decimal(balance.locked)
+                )
             })
         });
         Ok(format!(
@@ -316,7 +344,14 @@ impl Core {
         self.tell_execution(id, "CANCELED", (cancel_id, &original), None, now_ms);
     }
 
-    fn tell_execution(&mut self, id: u64, kind: &'static str, ids: (&str, &str), fill: Option<&FillRecord>, now_ms: u64) {
+    fn tell_execution(
+        &mut self,
+        id: u64,
+        kind: &'static str,
+        ids: (&str, &str),
+        fill: Option<&FillRecord>,
+        now_ms: u64,
+    ) {
         self.executions += 1;
         let execution = Execution {
             execution_id: self.executions,

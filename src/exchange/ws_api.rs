@@ -9,8 +9,8 @@ use super::request::Params;
 use super::server::Shared;
 use super::streams::{MESSAGE_BYTES_MAX, PING_INTERVAL, PONG_WAIT, WRITE_WAIT, close, sent};
 use crate::matching::AccountId;
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::State;
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -144,13 +144,16 @@ impl Session {
             None => self.manage(core, &request.method, &params, now_ms),
         };
         let orders_of = match operation {
-            Some(Operation::Place) => self.authorized.as_ref().map(|(account, ..)| *account).or_else(|| {
-                params.text("apiKey").and_then(|key| core.account_of_key(key).ok())
-            }),
+            Some(Operation::Place) => self
+                .authorized
+                .as_ref()
+                .map(|(account, ..)| *account)
+                .or_else(|| params.text("apiKey").and_then(|key| core.account_of_key(key).ok())),
             _ => None,
         };
         let shows = params.text("returnRateLimits").map_or(self.returns_rate_limits, |text| text == "true");
-        let rate_limits = if shows { format!(",\"rateLimits\":{}", core.limits.state(now_ms, orders_of)) } else { String::new() };
+        let rate_limits =
+            if shows { format!(",\"rateLimits\":{}", core.limits.state(now_ms, orders_of)) } else { String::new() };
         match result {
             Ok(result) => format!("{{\"id\":{},\"status\":200,\"result\":{result}{rate_limits}}}", request.id),
             Err(error) => {
@@ -195,7 +198,8 @@ impl Session {
                 Ok(self.status(now_ms))
             }
             "userDataStream.subscribe" => {
-                let account = self.authorized.as_ref().map(|(account, ..)| *account).ok_or_else(ApiError::unknown_api_key)?;
+                let account =
+                    self.authorized.as_ref().map(|(account, ..)| *account).ok_or_else(ApiError::unknown_api_key)?;
                 if self.own_subscription.is_some() {
                     return Err(ApiError::subscription("User Data Stream subscription already active."));
                 }
@@ -219,7 +223,9 @@ impl Session {
             }
             "session.subscriptions" => {
                 let own = core.users.iter().filter(|listener| listener.session == self.id);
-                Ok(super::public::array(own.map(|listener| format!("{{\"subscriptionId\":{}}}", listener.subscription_id))))
+                Ok(super::public::array(
+                    own.map(|listener| format!("{{\"subscriptionId\":{}}}", listener.subscription_id)),
+                ))
             }
             _ => Err(ApiError::unknown_method()),
         }
