@@ -399,3 +399,38 @@ fn streams_are_wrapped_and_restated() {
     }
     assert!(seen["btcusdt@bookTicker"] > 50, "{seen:?}");
 }
+
+#[test]
+fn klines_of_before_the_start_are_the_recorded_bars() {
+    let Some(path) = shared_data("expected/binance_spot_btcusdt_bars1s.csv.gz") else {
+        println!("skipped: shared/data is not there");
+        return;
+    };
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+    let number = |text: &str| text.parse::<f64>().unwrap();
+    let bar = |row: &[f64]| (row[0].to_bits(), row[1].to_bits(), row[2].to_bits(), row[3].to_bits());
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let column = |name: &str| names.iter().position(|known| *known == name).unwrap();
+    let columns = ["open", "high", "low", "close"].map(column);
+    let expected: Vec<_> = lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            bar(&columns.map(|column| number(cells[column])))
+        })
+        .collect();
+    let exchange = start(|_| {});
+    let (_, _, klines) = http(&exchange, "GET", "/api/v3/klines?symbol=BTCUSDT&interval=1s&limit=55", "");
+    let served: Vec<_> = klines
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row[8] != json!(0))
+        .map(|row| bar(&[1, 2, 3, 4].map(|cell| number(row[cell].as_str().unwrap()))))
+        .collect();
+    // The last two seconds may still be growing.
+    let whole = &served[..served.len() - 2];
+    assert!(whole.len() > 40, "{}", whole.len());
+    assert!(expected.windows(whole.len()).any(|window| window == whole), "the recorded bars in their order");
+}
