@@ -29,7 +29,7 @@ const INTERVALS: [(&str, u64); 15] = [
 ];
 
 /// A kline interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Interval(u8);
 
 impl Interval {

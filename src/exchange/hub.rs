@@ -3,14 +3,13 @@
 use super::bars::Interval;
 use axum::extract::ws::Utf8Bytes;
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 /// How many messages wait for a client before it is taken for too slow.
 pub(super) const CLIENT_QUEUE: usize = 16_384;
 
 /// A stream of one symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stream {
     BookTicker,
     Trade,
@@ -65,7 +64,7 @@ struct Client {
 #[derive(Default)]
 pub(super) struct Hub {
     clients: BTreeMap<u64, Client>,
-    topics: HashMap<Topic, Vec<(u64, String)>>,
+    topics: BTreeMap<Topic, Vec<(u64, String)>>,
     next_client: u64,
     /// Clients that were cut off because they did not keep up.
     pub slow_clients: u64,
