@@ -8,6 +8,10 @@ use super::symbols::SymbolTable;
 use crate::types::{Price, Quantity, Timestamp, parse_fixed};
 
 const EIGHT_ZEROS: u64 = 0x3030_3030_3030_3030;
+const QUOTES: u64 = 0x2222_2222_2222_2222;
+const BACKSLASHES: u64 = 0x5C5C_5C5C_5C5C_5C5C;
+const BLANKS: u64 = 0x2020_2020_2020_2020;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 /// Powers of ten that a word of digits may be scaled by.
 const POW10: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
@@ -49,11 +53,21 @@ impl<'a> Cursor<'a> {
     /// Steps over a string's inside and its closing quote mark: ASCII without escapes or control characters.
     #[inline]
     pub(super) fn skip_text(&mut self) -> Option<()> {
-        let end = self.0.iter().take(64).position(|&byte| byte == b'"')?;
-        let (text, rest) = self.0.split_at_checked(end)?;
-        let is_plain = text.iter().all(|&byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
-        self.0 = rest.get(1..)?;
-        is_plain.then_some(())
+        loop {
+            let word = word(self.0);
+            let quotes = zero_bytes(word ^ QUOTES);
+            let others =
+                zero_bytes(word ^ BACKSLASHES) | (word.wrapping_sub(BLANKS) & !word & HIGH_BITS) | (word & HIGH_BITS);
+            let found = quotes | others;
+            if found == 0 {
+                self.0 = self.0.get(8..)?;
+                continue;
+            }
+            // The lowest mark of each kind is exact, and only the lowest of all is looked at.
+            let at = found.trailing_zeros();
+            self.0 = self.0.get(usize::try_from(at / 8).unwrap_or(0) + 1..)?;
+            return (quotes & (1 << at) != 0).then_some(());
+        }
     }
 
     /// An integer of up to 16 digits.
@@ -150,14 +164,25 @@ impl<'a> Cursor<'a> {
 /// The next eight bytes with the digits among them as 0 to 9, and how many digits they begin with.
 #[inline]
 fn digits(bytes: &[u8]) -> (u64, usize) {
-    let word = match bytes.first_chunk::<8>() {
+    let word = word(bytes) ^ EIGHT_ZEROS;
+    // The high bit of each byte that is over 9. A carry can only spoil bytes behind the first such one.
+    let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & HIGH_BITS;
+    (word, usize::try_from(others.trailing_zeros() / 8).unwrap_or(0))
+}
+
+/// The next eight bytes; behind the end of the frame zeros.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk::<8>() {
         Some(chunk) => u64::from_le_bytes(*chunk),
         None => last_word(bytes),
-    };
-    let word = word ^ EIGHT_ZEROS;
-    // The high bit of each byte that is over 9. A carry can only spoil bytes behind the first such one.
-    let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
-    (word, usize::try_from(others.trailing_zeros() / 8).unwrap_or(0))
+    }
+}
+
+/// The high bit of each byte that is zero; above the lowest such, of others perhaps too.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0101_0101_0101_0101) & !word & HIGH_BITS
 }
 
 #[cold]
