@@ -13,9 +13,11 @@ pub mod connect;
 pub mod connection;
 #[allow(clippy::disallowed_macros, reason = "cold: once a connection")]
 pub mod handshake;
+pub mod memory;
 pub mod socket;
 pub mod websocket;
 
 pub use connect::{ConnectError, Connected, Endpoint, Plaintext, connect, tls_config};
-pub use socket::{ByteStream, MemoryControl, MemoryPipe, MemoryStream, Socket, StreamError};
+pub use memory::{MemoryControl, MemoryPipe, MemoryStream};
+pub use socket::{ByteStream, Socket, StreamError};
 pub use websocket::{Frame, FrameError, FrameReader, FrameWriter, WriterFull};

@@ -168,6 +168,64 @@ fn both_paths_agree_on_many_symbols_with_the_venues_own_precisions() {
     }
 }
 
+/// The text without the blanks outside of strings, and without `//` comments: as the venue would send it.
+fn compact(text: &str) -> Vec<u8> {
+    let (mut compact, mut is_inside) = (Vec::new(), false);
+    for line in text.lines() {
+        let line = line.split_once("//").map_or(line, |(line, _)| line);
+        for byte in line.bytes() {
+            is_inside ^= byte == b'"';
+            if is_inside || !byte.is_ascii_whitespace() {
+                compact.push(byte);
+            }
+        }
+    }
+    compact
+}
+
+#[test]
+fn both_paths_agree_on_every_collected_stream_example() {
+    let Some(folder) = shared("binance_frames") else { return };
+    let symbols: Vec<MarketSymbol> = ["BNBBTC", "BNBUSDT", "BTCUSDT", "ETHUSDT", "BTCUSD_200626"]
+        .iter()
+        .zip(0..)
+        .map(|(name, id)| symbol(id, name, 8, 8))
+        .collect();
+    let mut kinds = std::collections::BTreeMap::new();
+    let mut scanned = 0;
+    for file in ["spot_docs_json.jsonl.gz", "nautilus_fixtures.jsonl.gz", "binance_net_fixtures.jsonl.gz"] {
+        let text = String::from_utf8(unzip(&folder.join(file))).expect("UTF-8");
+        for row in text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")) {
+            let value = &row["json"];
+            let event = if value["data"].is_object() { &value["data"] } else { value };
+            let kind = event["e"].as_str().unwrap_or(if event["B"].is_string() && event["u"].is_u64() {
+                "bookTicker"
+            } else {
+                ""
+            });
+            if !["trade", "aggTrade", "bookTicker", "depthUpdate"].contains(&kind) {
+                continue;
+            }
+            *kinds.entry(kind.to_owned()).or_insert(0) += 1;
+            let frame = compact(row["text"].as_str().expect("text"));
+            let frame = if serde_json::from_slice::<serde_json::Value>(&frame).is_ok() {
+                frame
+            } else {
+                value.to_string().into_bytes()
+            };
+            let mut codec = MarketCodec::new(Market::Spot, &symbols);
+            scanned += usize::from(agree(&mut codec, &frame));
+            match general(&mut codec, &frame) {
+                Ok((MarketFrame::Other, ..)) => panic!("{}", frame.escape_ascii()),
+                Ok(_) | Err(DecodeError::UnknownSymbol) => {}
+                Err(error) => panic!("{error}: {}", frame.escape_ascii()),
+            }
+        }
+    }
+    println!("{kinds:?}, {scanned} by the scanner");
+    assert!(kinds.len() == 4 && scanned >= 5, "{kinds:?} {scanned}");
+}
+
 /// xorshift64*: enough to pick places with.
 struct Random(u64);
 

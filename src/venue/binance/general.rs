@@ -3,7 +3,7 @@
 
 use super::document::{Value, pick};
 use super::market::{DecodeError, LEVELS_MAX, Level, Levels, Market, MarketFrame, MarketSymbol};
-use super::scan::SymbolTable;
+use super::symbols::SymbolTable;
 use crate::types::{Price, Quantity, Quote, Side, Timestamp, Trade, parse_fixed};
 
 /// What a document says.

@@ -1,6 +1,7 @@
 //! The market streams' codec: one frame in, one [`MarketFrame`] out.
 
 use super::document::Document;
+use super::symbols::SymbolTable;
 use super::{general, scan};
 use crate::types::{Instrument, InstrumentId, ParseFixedError, Price, Quantity, Quote, Side, Symbol, Timestamp, Trade};
 
@@ -184,7 +185,7 @@ impl Levels {
 /// allocates. The second parses with `simd-json` into buffers that are kept: they grow to the largest frame yet seen.
 pub struct MarketCodec {
     market: Market,
-    symbols: scan::SymbolTable,
+    symbols: SymbolTable,
     levels: Levels,
     document: Document,
     slow_frames: u64,
@@ -196,7 +197,7 @@ impl MarketCodec {
     pub fn new(market: Market, symbols: &[MarketSymbol]) -> Self {
         Self {
             market,
-            symbols: scan::SymbolTable::new(symbols),
+            symbols: SymbolTable::new(symbols),
             levels: Levels::new(),
             document: Document::new(),
             slow_frames: 0,

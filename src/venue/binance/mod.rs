@@ -4,6 +4,7 @@
 //! [`general`] otherwise. [`order_entry`] encodes requests, [`user`] decodes their answers and the execution reports.
 //! [`rest`] is the cold side. [`sign`] holds the keys.
 
+mod cursor;
 mod document;
 #[cfg(test)]
 mod equality;
@@ -15,6 +16,8 @@ pub mod refusal;
 pub mod rest;
 pub mod scan;
 pub mod sign;
+mod symbols;
+mod text;
 pub mod user;
 
 pub use market::{DecodeError, Level, Market, MarketCodec, MarketFrame, MarketSymbol};

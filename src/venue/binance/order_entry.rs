@@ -4,12 +4,12 @@
 //! signature out, which is why no order waits for a signature there. A request's id says what it asks about (a letter
 //! and 16 hexadecimal digits), so that its answer needs no table.
 
-use super::sign::{Credentials, hex_digit};
+use super::sign::Credentials;
+use super::text::{Digits, Text, hexadecimal};
 use crate::types::{ClientOrderId, Instrument, Order, OrderType, Price, Quantity, Side, TimeInForce};
 use std::sync::Arc;
 
-/// The longest request.
-pub const REQUEST_BYTES_MAX: usize = 1536;
+pub use super::text::REQUEST_BYTES_MAX;
 
 /// What a request asks; its letter begins the request's id, a subject in 16 hexadecimal digits follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,15 +325,15 @@ impl OrderEncoder {
         // The comma behind the last parameter gives way to the brace.
         self.json.drop_last(b',');
         self.json.put(b"}}");
-        self.json.whole()
+        self.json.whole().ok_or(EncodeError::TooLong)
     }
 
     fn end_signed(&mut self) -> Result<&[u8], EncodeError> {
-        let signature = self.credentials.sign(self.payload.whole()?);
+        let signature = self.credentials.sign(self.payload.whole().ok_or(EncodeError::TooLong)?);
         self.json.put(b"\"signature\":\"");
         self.json.put(signature.as_bytes());
         self.json.put(b"\"}}");
-        self.json.whole()
+        self.json.whole().ok_or(EncodeError::TooLong)
     }
 
     /// A parameter whose value is a string.
@@ -372,7 +372,7 @@ impl OrderEncoder {
 
     #[inline]
     fn sign_too(&mut self, name: &[u8], value: &[u8]) {
-        if self.payload.length != 0 {
+        if !self.payload.is_empty() {
             self.payload.put(b"&");
             self.payload.put(name);
             self.payload.put(b"=");
@@ -385,94 +385,6 @@ impl std::fmt::Debug for OrderEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "OrderEncoder({:?})", self.kind)
     }
-}
-
-/// Text in a buffer of fixed size, which remembers whether something did not fit.
-struct Text {
-    bytes: Box<[u8; REQUEST_BYTES_MAX]>,
-    length: usize,
-    is_cut: bool,
-}
-
-impl Text {
-    fn new() -> Self {
-        Self { bytes: Box::new([0; REQUEST_BYTES_MAX]), length: 0, is_cut: false }
-    }
-
-    #[inline]
-    fn clear(&mut self) {
-        (self.length, self.is_cut) = (0, false);
-    }
-
-    #[inline]
-    fn put(&mut self, text: &[u8]) {
-        match self.bytes.get_mut(self.length..).and_then(|space| space.get_mut(..text.len())) {
-            Some(space) => {
-                space.copy_from_slice(text);
-                self.length += text.len();
-            }
-            None => self.is_cut = true,
-        }
-    }
-
-    #[inline]
-    fn drop_last(&mut self, byte: u8) {
-        if self.bytes.get(..self.length).is_some_and(|text| text.last() == Some(&byte)) {
-            self.length -= 1;
-        }
-    }
-
-    #[inline]
-    fn whole(&self) -> Result<&[u8], EncodeError> {
-        if self.is_cut { Err(EncodeError::TooLong) } else { Ok(self.bytes.get(..self.length).unwrap_or_default()) }
-    }
-}
-
-/// A number's decimal digits with a point before the last `places` of them.
-struct Digits {
-    bytes: [u8; 24],
-    start: usize,
-}
-
-impl Digits {
-    #[inline]
-    fn new(value: u64, places: usize) -> Self {
-        let mut digits = Self { bytes: [b'0'; 24], start: 24 };
-        let places = places.min(18);
-        let (mut rest, mut written) = (value, 0);
-        while rest != 0 || written <= places {
-            if written == places && places != 0 {
-                digits.push_front(b'.');
-            }
-            digits.push_front(b'0' + u8::try_from(rest % 10).unwrap_or(0));
-            rest /= 10;
-            written += 1;
-        }
-        digits
-    }
-
-    #[inline]
-    fn push_front(&mut self, byte: u8) {
-        self.start = self.start.saturating_sub(1);
-        if let Some(slot) = self.bytes.get_mut(self.start) {
-            *slot = byte;
-        }
-    }
-
-    #[inline]
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
-    }
-}
-
-/// Sixteen lower-case hexadecimal digits.
-#[inline]
-fn hexadecimal(value: u64) -> [u8; 16] {
-    let mut text = [0; 16];
-    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(value.to_be_bytes()) {
-        *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
-    }
-    text
 }
 
 #[cfg(test)]

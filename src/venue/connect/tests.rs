@@ -1,7 +1,6 @@
-use super::super::socket::{ByteStream, MemoryPipe, MemoryStream, StreamError};
+use super::super::socket::ByteStream;
 use super::super::websocket::{Frame, FrameWriter};
 use super::*;
-use proptest::prelude::*;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::net::TcpListener;
@@ -194,45 +193,4 @@ fn addresses() {
         assert!(parse(bad).is_err(), "{bad}");
     }
     assert!(Endpoint::parse("ws://192.168.0.1/ws", Plaintext::Anywhere).is_ok());
-}
-
-#[test]
-fn memory_streams_deliver_what_is_released_and_end() {
-    let (mut stream, control) = MemoryStream::new(b"abcdef".to_vec());
-    let mut buffer = [0; 4];
-    assert_eq!(stream.try_read(&mut buffer), Ok(0));
-    control.release(5);
-    assert_eq!((stream.try_read(&mut buffer), &buffer), (Ok(4), b"abcd"));
-    assert_eq!((stream.try_read(&mut buffer), buffer[0]), (Ok(1), b'e'));
-    control.release(3);
-    // Round again.
-    assert_eq!((stream.try_read(&mut buffer), buffer[0]), (Ok(1), b'f'));
-    assert_eq!((stream.try_read(&mut buffer), &buffer[..2]), (Ok(2), b"ab".as_slice()));
-    assert_eq!((stream.try_write(b"xyz"), control.written_count(), control.read_count()), (Ok(3), 3, 8));
-    control.release(1);
-    control.close();
-    assert_eq!((stream.try_read(&mut buffer), stream.try_read(&mut buffer)), (Ok(1), Err(StreamError::Closed)));
-    assert_eq!(stream.try_write(b"x"), Err(StreamError::Closed));
-}
-
-proptest! {
-    #[test]
-    fn pipes_deliver_everything_in_order(writes in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..900), 0..20), chunk in 1..700usize) {
-        let (mut near, mut far) = MemoryPipe::pair(3);
-        let sent = writes.concat();
-        let (mut received, mut pending) = (Vec::new(), sent.as_slice());
-        while received.len() < sent.len() {
-            let written = near.try_write(pending).expect("open");
-            pending = &pending[written..];
-            let mut buffer = vec![0; chunk];
-            let read = far.try_read(&mut buffer).expect("open");
-            received.extend_from_slice(&buffer[..read]);
-        }
-        prop_assert_eq!(received, sent);
-        assert_eq!(near.try_write(b"last"), Ok(4));
-        drop(near);
-        let mut buffer = [0; 8];
-        prop_assert_eq!((far.try_read(&mut buffer), far.try_read(&mut buffer)), (Ok(4), Err(StreamError::Closed)));
-        prop_assert_eq!(far.try_write(b"x"), Err(StreamError::Closed));
-    }
 }

@@ -1,6 +1,8 @@
 use super::super::equality::{shared, shipped, symbol, unzip};
+use super::super::market::Market;
 use super::super::sign::tests::{ed25519_credentials, hmac_credentials};
 use super::*;
+use crate::types::{InstrumentStatus, Instruments, Symbol, VenueId};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

@@ -1,6 +1,9 @@
 use super::super::equality::{shared, unzip};
 use super::*;
-use crate::types::{InstrumentStatus, Symbol};
+use crate::types::{
+    Instrument, InstrumentId, InstrumentStatus, LiquiditySide, OrderStatus, Price, Quantity, ReportKind, Side, Symbol,
+    parse_fixed,
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
