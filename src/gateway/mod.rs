@@ -13,7 +13,7 @@ use crate::pipeline::stage::Stage;
 use crate::risk::Approved;
 use crate::types::{
     CancelIntent, ClientOrderId, ExecutionReport, GatewayMessage, InstrumentId, Instruments, Notice, NoticeCode, Order,
-    Quantity, ReportKind, Request, SentOrder, SessionState, Timestamp, VenueId,
+    OrderStatus, Quantity, ReportKind, Request, SentOrder, SessionState, Timestamp, VenueId,
 };
 use crate::venue::binance::refusal::{Refusal, classify};
 use crate::venue::binance::{OrderEncoder, RequestKind, Response, SessionKind, UserCodec, UserFrame, VenueError};
@@ -33,6 +33,8 @@ const ASKS_PER_CYCLE: usize = 8;
 /// Reports that may wait for room in the lane to risk. While any does, the socket is not read, so that one cycle's
 /// frames are the most that can come on top: eight answers of a thousand trades.
 const BACKLOG_MAX: usize = 10_000;
+/// Cancels that may wait for their orders to come out of the lane: as many as that lane can hold at most.
+const EARLY_CANCELS_MAX: usize = 4_096;
 /// How often a connection is looked after.
 const KEEP_ALIVE_EVERY_NS: u64 = 100_000_000;
 /// How long a step of logging on may take.
@@ -121,6 +123,8 @@ struct Core {
     is_broken: bool,
     /// The venue said that it is about to close.
     is_leaving: bool,
+    /// Cancels of orders that are not on the wire, but may still be in the lane.
+    early_cancels: Vec<ClientOrderId>,
     reports: Sender<GatewayMessage>,
     backlog: VecDeque<GatewayMessage>,
     sent: Sender<SentOrder>,
@@ -155,6 +159,7 @@ impl Gateway {
                 paused_until: Timestamp::UNKNOWN,
                 is_broken: false,
                 is_leaving: false,
+                early_cancels: Vec::with_capacity(EARLY_CANCELS_MAX),
                 reports: lanes.reports,
                 backlog: VecDeque::with_capacity(BACKLOG_MAX),
                 sent: lanes.sent,
@@ -265,6 +270,10 @@ impl Stage for Gateway {
         let (core, connection, clock) = (&mut self.core, &mut self.connection, &self.clock);
         work_done += self.cancels.drain(CANCELS_PER_CYCLE, |cancel| core.cancel(cancel, connection, now));
         work_done += self.orders.drain(ORDERS_PER_CYCLE, |approved| core.order(approved, connection, clock, now));
+        if !core.early_cancels.is_empty() && !self.orders.has_next() {
+            // Whatever was approved before those cancels has been taken: their orders had ended already.
+            core.early_cancels.clear();
+        }
         if let Some(connection) = connection {
             work_done += core.ask(connection, now);
         }
@@ -322,6 +331,11 @@ impl Core {
     #[inline]
     fn order(&mut self, approved: &Approved, connection: &mut Option<Box<Connection>>, clock: &Clock, now: Timestamp) {
         let order = approved.order();
+        if let Some(place) = self.early_cancels.iter().position(|id| *id == order.client_order_id) {
+            // Canceled before it was sent: then it is not sent.
+            self.early_cancels.swap_remove(place);
+            return self.not_sent(order, now);
+        }
         let venue_ms = self.venue_ms(now);
         let Some(connection) = connection.as_mut().filter(|connection| {
             // Bytes that wait would make this order late behind them: a venue that does not read gets no orders.
@@ -371,6 +385,12 @@ impl Core {
 
     fn cancel(&mut self, cancel: &CancelIntent, connection: &mut Option<Box<Connection>>, now: Timestamp) {
         let is_ready = self.step == Step::Ready;
+        if self.wire.find(cancel.client_order_id).is_none() {
+            if self.early_cancels.len() < EARLY_CANCELS_MAX {
+                self.early_cancels.push(cancel.client_order_id);
+            }
+            return;
+        }
         match (self.wire.want_cancel(cancel.client_order_id, is_ready), connection) {
             (CancelPlan::Send, Some(connection)) => {
                 self.send(cancel.client_order_id, cancel.instrument, Ask::Cancel, connection, now);
@@ -622,7 +642,8 @@ impl Core {
                 client_order_id: id,
                 instrument,
                 side,
-                kind: ReportKind::NotSent,
+                kind: ReportKind::Status,
+                status: OrderStatus::Rejected,
                 code,
                 received_ns,
                 ..ExecutionReport::default()
