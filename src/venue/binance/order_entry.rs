@@ -138,31 +138,31 @@ impl OrderEncoder {
         }
         let id = hexadecimal(order.client_order_id.0);
         self.begin(RequestKind::Place, &id, b"order.place");
-        self.text(b"newClientOrderId", &order.client_order_id.text());
-        self.text(b"newOrderRespType", b"ACK");
+        self.text(b"\"newClientOrderId\":\"", &order.client_order_id.text());
+        self.text(b"\"newOrderRespType\":\"", b"ACK");
         if is_limit {
             let Price(price) = order.price;
-            self.decimal(b"price", price, instrument.price_precision);
+            self.decimal(b"\"price\":\"", price, instrument.price_precision);
         }
         let Quantity(quantity) = order.quantity;
-        self.decimal(b"quantity", quantity, instrument.quantity_precision);
+        self.decimal(b"\"quantity\":\"", quantity, instrument.quantity_precision);
         match order.side {
-            Side::Buy => self.text(b"side", b"BUY"),
-            Side::Sell => self.text(b"side", b"SELL"),
+            Side::Buy => self.text(b"\"side\":\"", b"BUY"),
+            Side::Sell => self.text(b"\"side\":\"", b"SELL"),
         }
-        self.text(b"symbol", instrument.symbol.as_bytes());
+        self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
         if is_limit && !order.is_post_only {
             match order.time_in_force {
-                TimeInForce::GoodTillCanceled => self.text(b"timeInForce", b"GTC"),
-                TimeInForce::ImmediateOrCancel => self.text(b"timeInForce", b"IOC"),
-                TimeInForce::FillOrKill => self.text(b"timeInForce", b"FOK"),
+                TimeInForce::GoodTillCanceled => self.text(b"\"timeInForce\":\"", b"GTC"),
+                TimeInForce::ImmediateOrCancel => self.text(b"\"timeInForce\":\"", b"IOC"),
+                TimeInForce::FillOrKill => self.text(b"\"timeInForce\":\"", b"FOK"),
             }
         }
-        self.number(b"timestamp", timestamp_ms);
+        self.number(b"\"timestamp\":", timestamp_ms);
         match (order.order_type, order.is_post_only) {
-            (OrderType::Limit, false) => self.text(b"type", b"LIMIT"),
-            (OrderType::Limit, true) => self.text(b"type", b"LIMIT_MAKER"),
-            (OrderType::Market, _) => self.text(b"type", b"MARKET"),
+            (OrderType::Limit, false) => self.text(b"\"type\":\"", b"LIMIT"),
+            (OrderType::Limit, true) => self.text(b"\"type\":\"", b"LIMIT_MAKER"),
+            (OrderType::Market, _) => self.text(b"\"type\":\"", b"MARKET"),
         }
         self.end()
     }
@@ -178,9 +178,9 @@ impl OrderEncoder {
         timestamp_ms: u64,
     ) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::Cancel, &hexadecimal(client_order_id.0), b"order.cancel");
-        self.text(b"origClientOrderId", &client_order_id.text());
-        self.text(b"symbol", instrument.symbol.as_bytes());
-        self.number(b"timestamp", timestamp_ms);
+        self.text(b"\"origClientOrderId\":\"", &client_order_id.text());
+        self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
 
@@ -195,9 +195,9 @@ impl OrderEncoder {
         timestamp_ms: u64,
     ) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::Status, &hexadecimal(client_order_id.0), b"order.status");
-        self.text(b"origClientOrderId", &client_order_id.text());
-        self.text(b"symbol", instrument.symbol.as_bytes());
-        self.number(b"timestamp", timestamp_ms);
+        self.text(b"\"origClientOrderId\":\"", &client_order_id.text());
+        self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
 
@@ -207,8 +207,8 @@ impl OrderEncoder {
     /// As [`EncodeError`] states.
     pub fn cancel_all(&mut self, instrument: &Instrument, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::CancelAll, &hexadecimal(u64::from(instrument.id.0)), b"openOrders.cancelAll");
-        self.text(b"symbol", instrument.symbol.as_bytes());
-        self.number(b"timestamp", timestamp_ms);
+        self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
 
@@ -218,7 +218,7 @@ impl OrderEncoder {
     /// As [`EncodeError`] states.
     pub fn open_orders(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::OpenOrders, &hexadecimal(0), b"openOrders.status");
-        self.number(b"timestamp", timestamp_ms);
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
 
@@ -233,9 +233,9 @@ impl OrderEncoder {
         timestamp_ms: u64,
     ) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::MyTrades, &hexadecimal(venue_order_id), b"myTrades");
-        self.number(b"orderId", venue_order_id);
-        self.text(b"symbol", instrument.symbol.as_bytes());
-        self.number(b"timestamp", timestamp_ms);
+        self.number(b"\"orderId\":", venue_order_id);
+        self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
 
@@ -245,8 +245,8 @@ impl OrderEncoder {
     /// As [`EncodeError`] states.
     pub fn account_status(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::Account, &hexadecimal(0), b"account.status");
-        self.plain(b"omitZeroBalances", b"true");
-        self.number(b"timestamp", timestamp_ms);
+        self.plain(b"\"omitZeroBalances\":", b"true");
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
 
@@ -259,7 +259,7 @@ impl OrderEncoder {
             return Err(EncodeError::CannotLogOn);
         }
         self.begin_signed(RequestKind::Logon, &hexadecimal(0), b"session.logon");
-        self.number(b"timestamp", timestamp_ms);
+        self.number(b"\"timestamp\":", timestamp_ms);
         self.end_signed()
     }
 
@@ -276,7 +276,7 @@ impl OrderEncoder {
             }
             SessionKind::SignedEach => {
                 self.begin(RequestKind::Subscribe, &hexadecimal(0), b"userDataStream.subscribe.signature");
-                self.number(b"timestamp", timestamp_ms);
+                self.number(b"\"timestamp\":", timestamp_ms);
                 self.end()
             }
         }
@@ -336,43 +336,41 @@ impl OrderEncoder {
         self.json.whole().ok_or(EncodeError::TooLong)
     }
 
-    /// A parameter whose value is a string.
+    /// A parameter whose value is a string; `opening` is all that stands before it, from its name's quote mark on.
     #[inline]
-    fn text<const N: usize>(&mut self, name: &[u8; N], value: &[u8]) {
-        self.json.put(b"\"");
-        self.json.put(name);
-        self.json.put(b"\":\"");
+    fn text<const N: usize>(&mut self, opening: &[u8; N], value: &[u8]) {
+        self.json.put(opening);
         self.json.put(value);
         self.json.put(b"\",");
-        self.sign_too(name, value);
+        self.sign_too(opening, value);
     }
 
     /// A parameter whose value is a number or a truth.
     #[inline]
-    fn plain<const N: usize>(&mut self, name: &[u8; N], value: &[u8]) {
-        self.json.put(b"\"");
-        self.json.put(name);
-        self.json.put(b"\":");
+    fn plain<const N: usize>(&mut self, opening: &[u8; N], value: &[u8]) {
+        self.json.put(opening);
         self.json.put(value);
         self.json.put(b",");
-        self.sign_too(name, value);
+        self.sign_too(opening, value);
     }
 
     #[inline]
-    fn number<const N: usize>(&mut self, name: &[u8; N], value: u64) {
+    fn number<const N: usize>(&mut self, opening: &[u8; N], value: u64) {
         let digits = Digits::new(value, 0);
-        self.plain(name, digits.as_bytes());
+        self.plain(opening, digits.as_bytes());
     }
 
     #[inline]
-    fn decimal<const N: usize>(&mut self, name: &[u8; N], value: i64, precision: u8) {
+    fn decimal<const N: usize>(&mut self, opening: &[u8; N], value: i64, precision: u8) {
         let digits = Digits::new(value.unsigned_abs(), usize::from(precision));
-        self.text(name, digits.as_bytes());
+        self.text(opening, digits.as_bytes());
     }
 
     #[inline]
-    fn sign_too(&mut self, name: &[u8], value: &[u8]) {
+    fn sign_too(&mut self, opening: &[u8], value: &[u8]) {
         if !self.payload.is_empty() {
+            // The name is what stands between the opening's first two quote marks.
+            let name = opening.split(|&byte| byte == b'"').nth(1).unwrap_or_default();
             self.payload.put(b"&");
             self.payload.put(name);
             self.payload.put(b"=");

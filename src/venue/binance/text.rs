@@ -54,39 +54,53 @@ impl Text {
 
 /// A number's decimal digits with a point before the last `places` of them.
 pub(super) struct Digits {
-    bytes: [u8; 24],
+    bytes: [u8; 25],
     start: usize,
 }
 
 impl Digits {
     #[inline]
     pub(super) fn new(value: u64, places: usize) -> Self {
-        let mut digits = Self { bytes: [b'0'; 24], start: 24 };
+        const EIGHT: u64 = 100_000_000;
         let places = places.min(18);
-        let (mut rest, mut written) = (value, 0);
-        while rest != 0 || written <= places {
-            if written == places && places != 0 {
-                digits.push_front(b'.');
+        let mut bytes = [b'0'; 25];
+        let (high, low) = (value / EIGHT, value % EIGHT);
+        let parts = [high / EIGHT, high % EIGHT, low];
+        if let Some((_, digits)) = bytes.split_first_mut() {
+            for (chunk, part) in digits.as_chunks_mut::<8>().0.iter_mut().zip(parts) {
+                *chunk = eight_digits(part);
             }
-            digits.push_front(b'0' + u8::try_from(rest % 10).unwrap_or(0));
-            rest /= 10;
-            written += 1;
         }
-        digits
-    }
-
-    #[inline]
-    fn push_front(&mut self, byte: u8) {
-        self.start = self.start.saturating_sub(1);
-        if let Some(slot) = self.bytes.get_mut(self.start) {
-            *slot = byte;
+        // At least one digit stands before the point.
+        let count = value.checked_ilog10().map_or(1, |log| usize::try_from(log).unwrap_or(0) + 1).max(places + 1);
+        let mut start = bytes.len() - count;
+        if places != 0 {
+            // What stands before the point makes room for it.
+            let point = bytes.len() - 1 - places;
+            bytes.copy_within(start..=point, start - 1);
+            if let Some(byte) = bytes.get_mut(point) {
+                *byte = b'.';
+            }
+            start -= 1;
         }
+        Self { bytes, start }
     }
 
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
+}
+
+/// The eight decimal digits of a number under 10^8: halves, quarters and single digits side by side in one word.
+#[inline]
+fn eight_digits(value: u64) -> [u8; 8] {
+    let halves = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = (halves.wrapping_mul(10_486) >> 20) & 0x0000_007F_0000_007F;
+    let pairs = hundreds | (halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
+    let tens = (pairs.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
+    let digits = tens | (pairs.wrapping_sub(tens.wrapping_mul(10)) << 8);
+    digits.wrapping_add(0x3030_3030_3030_3030).to_le_bytes()
 }
 
 /// Sixteen lower-case hexadecimal digits.
