@@ -4,6 +4,19 @@
 //! immediate-or-cancel, and the venue's report that it expired waits in memory too, so that the machine stays as it is
 //! however long it runs. Used by the latency harness and by the test that counts allocations.
 
+#![allow(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a harness fails by panicking"
+)]
+
 use gannet::feed::FeedConfig;
 use gannet::feed::depth_sync::DepthRule;
 use gannet::gateway::GatewayConfig;

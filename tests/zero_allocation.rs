@@ -1,5 +1,13 @@
 //! After start, the hot thread allocates nothing: 100,000 events through the fused pipeline, counted by the allocator.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "tests fail by panicking"
+)]
 #![allow(unsafe_code, missing_docs, reason = "an allocator that counts cannot be written without")]
 
 #[path = "../perf/rig.rs"]

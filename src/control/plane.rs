@@ -205,30 +205,28 @@ impl Plane {
 
     fn take_requests(&mut self) {
         for index in 0..self.ends.venues.len() {
-            let Some(client) = self.clients.get(index) else { continue };
-            let (market_stream, order_api) = (client.market_stream.clone(), client.order_api.clone());
-            loop {
-                let Some(venue) = self.ends.venues.get_mut(index) else { break };
-                if venue.gateway_requests.next().is_some() {
-                    let arrivals = venue.gateway_arrivals.clone();
-                    self.connect(index, order_api.clone(), arrivals);
-                    continue;
-                }
-                match venue.feed_requests.next() {
-                    None => break,
-                    Some(Request::Connect) => {
-                        let arrivals = venue.feed_arrivals.clone();
-                        self.connect(index, market_stream.clone(), arrivals);
-                    }
-                    Some(Request::Snapshot(instrument)) => self.fetch_snapshot(index, instrument),
+            while let Some(venue) = self.ends.venues.get_mut(index)
+                && venue.gateway_requests.next().is_some()
+            {
+                let arrivals = venue.gateway_arrivals.clone();
+                self.connect(index, |client| &client.order_api, arrivals);
+            }
+            while let Some(venue) = self.ends.venues.get_mut(index)
+                && let Some(request) = venue.feed_requests.next()
+            {
+                let arrivals = venue.feed_arrivals.clone();
+                match request {
+                    Request::Connect => self.connect(index, |client| &client.market_stream, arrivals),
+                    Request::Snapshot(instrument) => self.fetch_snapshot(index, instrument),
                 }
             }
         }
     }
 
     /// Makes a connection on a thread of its own, as that blocks.
-    fn connect(&mut self, venue: usize, endpoint: Endpoint, arrivals: Sender<Arrival>) {
+    fn connect(&mut self, venue: usize, endpoint: fn(&VenueClient) -> &Endpoint, arrivals: Sender<Arrival>) {
         let Some(client) = self.clients.get(venue) else { return };
+        let endpoint = endpoint(client).clone();
         self.seed = self.seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
         let (tls, clock, seed) = (Arc::clone(&client.tls), self.clock.clone(), self.seed);
         let failed = arrivals.clone();

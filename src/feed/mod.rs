@@ -192,6 +192,8 @@ impl Feed {
 
     fn look_after(&mut self, now: Timestamp) {
         self.looked_after_ns = now;
+        let slow_frames = &self.core.counters.slow_frames;
+        slow_frames.add(self.codec.slow_frames().saturating_sub(slow_frames.get()));
         if let Some(connection) = &mut self.connection
             && let Err(lost) = connection.keep_alive(now)
         {

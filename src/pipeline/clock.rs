@@ -22,6 +22,7 @@ pub enum Clock {
 impl Clock {
     /// The wall clock. Calibrates the counter, which takes some milliseconds: once, at start.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock there is")]
     pub fn wall() -> Self {
         let counter = quanta::Clock::new();
         let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -68,17 +68,6 @@ pub struct VenueError {
     pub retry_after: Timestamp,
 }
 
-/// What a refusal proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Done,
-    /// Refused: proof that it was not done.
-    Refused,
-    /// Not known: it may have been done. Only a question about the order tells.
-    Unknown,
-}
-
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -103,18 +92,6 @@ impl Response {
         match self.kind {
             RequestKind::Place | RequestKind::Cancel | RequestKind::Status => ClientOrderId(self.subject),
             _ => ClientOrderId::NONE,
-        }
-    }
-
-    /// What it proves. Statuses from 500 on and the codes -1000, -1001, -1006 and -1007 prove nothing: the venue says
-    /// itself that the request may have been executed.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match (self.status, self.error.map(|error| error.code)) {
-            (500.., _) | (_, Some(-1000 | -1001 | -1006 | -1007)) | (409, _) => Outcome::Unknown,
-            (200..=299, None) => Outcome::Done,
-            (400..=499, _) | (_, Some(_)) => Outcome::Refused,
-            _ => Outcome::Unknown,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::types::{
     Instrument, InstrumentId, InstrumentStatus, LiquiditySide, OrderStatus, Price, Quantity, ReportKind, Side, Symbol,
     parse_fixed,
 };
+use crate::venue::binance::refusal::{Refusal, classify};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -260,10 +261,7 @@ fn documented_answers_decode_to_what_they_state() {
     };
     let mut codec = codec();
     let placed = response(&mut codec, &answer("Place new order (TRADE)", 0, 'p'));
-    assert_eq!(
-        (placed.client_order_id(), placed.outcome(), placed.used_weight, placed.used_orders),
-        (OURS, Outcome::Done, 1, 1)
-    );
+    assert_eq!((placed.client_order_id(), placed.error, placed.used_weight, placed.used_orders), (OURS, None, 1, 1));
     assert_eq!(
         codec.reports().iter().map(|report| (report.kind, report.venue_order_id)).collect::<Vec<_>>(),
         [(ReportKind::Accepted, 12_569_099_453)]
@@ -322,21 +320,21 @@ fn documented_answers_decode_to_what_they_state() {
 fn refusals_prove_what_they_prove() {
     let refusal = |status: u16, code: i32| json!({"id": "p0000100100000007", "status": status, "error": {"code": code, "msg": "words", "data": {"retryAfter": 9}}});
     let mut codec = codec();
-    for (status, code, outcome) in [
-        (400, -2010, Outcome::Refused),
-        (400, -1013, Outcome::Refused),
-        (400, -1021, Outcome::Refused),
-        (429, -1003, Outcome::Refused),
-        (418, -1003, Outcome::Refused),
-        (409, -2021, Outcome::Unknown),
-        (500, -1000, Outcome::Unknown),
-        (503, -2010, Outcome::Unknown),
-        (400, -1006, Outcome::Unknown),
-        (400, -1007, Outcome::Unknown),
+    for (status, code, refusal_of) in [
+        (400, -2010, Refusal::Proven),
+        (400, -1013, Refusal::Proven),
+        (400, -1021, Refusal::Proven),
+        (429, -1003, Refusal::TooMany),
+        (418, -1003, Refusal::TooMany),
+        (409, -2021, Refusal::Unproven),
+        (500, -1000, Refusal::Unproven),
+        (503, -2010, Refusal::Unproven),
+        (400, -1006, Refusal::Unproven),
+        (400, -1007, Refusal::Unproven),
     ] {
         let found = response(&mut codec, &refusal(status, code));
-        assert_eq!(found.outcome(), outcome, "{status} {code}");
         let error = found.error.expect("an error");
+        assert_eq!(classify(found.status, error.code), refusal_of, "{status} {code}");
         assert_eq!((error.code, error.message.as_bytes(), error.retry_after.millis()), (code, b"words".as_slice(), 9));
     }
     assert_eq!(
