@@ -75,6 +75,27 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Every source file but those that are tests alone (`#[cfg(test)] mod name;`), which may import anything.
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    rust_files(&source(), &mut files);
+    let mut tests = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).expect("a source file");
+        for (start, marker) in text.match_indices("#[cfg(test)]\nmod ") {
+            let rest = &text[start + marker.len()..];
+            let Some(end) = rest.find([';', '{']).filter(|&end| rest[end..].starts_with(';')) else { continue };
+            let folder = match file.file_stem().and_then(|stem| stem.to_str()) {
+                Some("mod" | "lib") => file.with_file_name(""),
+                _ => file.with_extension(""),
+            };
+            tests.push(folder.join(rest[..end].trim()));
+        }
+    }
+    files.retain(|file| !tests.iter().any(|test| file.with_extension("") == *test || file.starts_with(test)));
+    files
+}
+
 /// The file's code without comments and without its tests, which may import anything.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a source file");
@@ -119,11 +140,9 @@ fn module_of(file: &Path) -> String {
 
 #[test]
 fn modules_import_only_what_the_architecture_allows() {
-    let mut files = Vec::new();
-    rust_files(&source(), &mut files);
     let mut wrong = Vec::new();
     let mut judged = 0;
-    for file in &files {
+    for file in &sources() {
         let module = module_of(file);
         let rule = MAY_IMPORT.iter().find(|(name, _)| module == *name || module.starts_with(&format!("{name}/")));
         let Some((name, allowed)) = rule else { continue };
@@ -156,10 +175,8 @@ fn strategies_import_only_what_strategies_may() {
 
 #[test]
 fn hot_modules_name_no_cold_crate_and_only_the_lane_knows_the_ring() {
-    let mut files = Vec::new();
-    rust_files(&source(), &mut files);
     let mut wrong = Vec::new();
-    for file in &files {
+    for file in &sources() {
         let module = module_of(file);
         let code = code(file);
         let names = |name: &str| {
@@ -182,9 +199,7 @@ fn hot_modules_name_no_cold_crate_and_only_the_lane_knows_the_ring() {
 
 #[test]
 fn only_risk_makes_an_approved_order() {
-    let mut files = Vec::new();
-    rust_files(&source(), &mut files);
-    for file in files {
+    for file in sources() {
         let module = module_of(&file);
         if !module.starts_with("risk/") && module != "risk" {
             assert!(!code(&file).contains("Approved::new"), "{} makes an Approved", file.display());
@@ -194,9 +209,7 @@ fn only_risk_makes_an_approved_order() {
 
 #[test]
 fn unsafe_code_stands_nowhere() {
-    let mut files = Vec::new();
-    rust_files(&source(), &mut files);
-    for file in files {
+    for file in sources() {
         let code = code(&file);
         assert!(!code.contains("unsafe {") && !code.contains("allow(unsafe_code"), "{}", file.display());
     }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 const CONFIG: &str = include_str!("demo.toml");
 /// How many times faster than recorded the demo plays.
-const SPEED: f64 = 4.0;
+const SPEED: f64 = 10.0;
 
 /// Where the hot stages of the demo run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,13 +38,13 @@ pub enum LayoutChoice {
 #[command(after_help = "Examples:
   gannet demo                        trade until Ctrl-C, with a live view
   gannet demo --for 15s --json       trade for 15 seconds, print one JSON object
-  gannet demo --speed 10 --layout split
+  gannet demo --speed 50 --layout split
   gannet exchange --listen 127.0.0.1:9800 &  gannet demo --exchange 127.0.0.1:9800")]
 pub struct DemoArgs {
     /// How long to trade: 15s, 2m, 1h. Without it, until Ctrl-C.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// How many times faster than recorded the market moves [default: 4].
+    /// How many times faster than recorded the market moves [default: 10].
     #[arg(long, value_name = "N", value_parser = parse_speed, conflicts_with = "exchange")]
     pub speed: Option<f64>,
     /// Starts everything that is drawn by chance.
