@@ -1,6 +1,6 @@
 //! Tick to trade: raw frame bytes in memory to order bytes ready for the socket.
 //!
-//! `cargo bench --bench tick_to_trade -- [--json] [--seconds N]`
+//! `cargo bench --bench tick_to_trade -- [--json] [--seconds N | --flat-out]`
 //!
 //! Every stage runs as in production; only the sockets are memory. Frames come at planned instants, whether the machine
 //! keeps up or not, and a latency is counted from the planned instant: a stall is charged to every event that it
@@ -32,7 +32,7 @@ use hdrhistogram::Histogram;
 use rig::Rig;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,6 +47,9 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let seconds = arguments.iter().position(|argument| argument == "--seconds");
     let seconds: u64 = seconds.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(2);
+    if arguments.iter().any(|argument| argument == "--flat-out") {
+        return flat_out(EVENTS_MAX);
+    }
     let mut report = Report { json, medians: Vec::new() };
     report.header();
     let floor = measure_floor();
@@ -98,27 +101,57 @@ fn histogram() -> Histogram<u64> {
 /// The floor: throughput is not what is asked, but each event on its own, between two fenced readings.
 fn measure_floor() -> Histogram<u64> {
     let counter = quanta::Clock::new();
-    // The counter is not read before what stands ahead of it is done, nor what follows begun before it is read.
-    let fenced = || {
-        fence(Ordering::SeqCst);
-        let raw = counter.raw();
-        fence(Ordering::SeqCst);
-        raw
-    };
     let frames: Vec<String> = (0..1_024).map(rig::quote_frame).collect();
     let mut floor = Floor::new();
     let mut times = histogram();
     for round in 0..500_000u64 {
         let frame = frames[(round % 1_024) as usize].as_bytes();
-        let start = fenced();
+        let start = fenced(&counter);
         let order = floor.frame_to_order(black_box(frame), 1_723_161_255_208 + round);
         assert!(black_box(order).is_some());
-        let end = fenced();
+        let end = fenced(&counter);
         if round >= 10_000 {
             times.saturating_record(counter.delta_as_nanos(start, end).max(1));
         }
     }
     times
+}
+
+/// Reads the counter: not before what stands ahead of it is done, and nothing that follows is begun before.
+#[inline]
+fn fenced(counter: &quanta::Clock) -> u64 {
+    load_fence();
+    let raw = counter.raw();
+    load_fence();
+    raw
+}
+
+#[inline]
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "the only fence that orders the counter")]
+fn load_fence() {
+    // SAFETY: LFENCE takes nothing, touches no memory, and every x86-64 processor has it.
+    unsafe { std::arch::x86_64::_mm_lfence() }
+}
+
+#[inline]
+#[cfg(not(target_arch = "x86_64"))]
+fn load_fence() {
+    std::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// Events one after the other as fast as they go, for a profiler.
+fn flat_out(count: u64) {
+    let mut rig = Rig::new(count);
+    let start = rig.clock.now();
+    let mut answered = 0;
+    while answered < count {
+        rig.quotes.release(rig.quote_bytes);
+        rig.cycle();
+        answered += drain(&mut rig, |_, _| {});
+    }
+    let each = rig.clock.now().since(start) as f64 / count as f64;
+    println!("{count} events, {each:.0} ns each, their reports included");
 }
 
 /// All stages on this thread, which also lets the frames through.

@@ -575,6 +575,11 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_the_example() {
+        assert!(include_str!("../README.md").contains(EXAMPLE));
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once_each_with_its_key() {
         let text = EXAMPLE
             .replace("layout = \"auto\"", "layout = \"fast\"")

@@ -1,5 +1,54 @@
-//! Gannet: a low-latency trading core.
-// The map is completed as the modules land.
+//! Gannet: a low-latency trading core in one binary. Market data in, risk-checked orders out.
+//!
+//! ```text
+//!             hot plane: stages on pinned threads, no locks, no allocation, no waiting
+//!   venue ──ws──► feed ──► shard 0..n ──► risk ──► gateway ──ws──► venue
+//!                            ▲              ▲          │
+//!                            └──────────────┴──────────┘ execution reports
+//!             ─────────────────────────────────────────────────────────────
+//!             cold plane: one async thread
+//!   REST, connections, display ◄──► control ──► commands, snapshots, history ──► stages
+//! ```
+//!
+//! # The ideas
+//!
+//! 1. **Stage** ([`pipeline::stage`]). [`feed`], [`strategy::runner`], [`risk`] and [`gateway`] are plain structs with one
+//!    method that matters: `poll(now) -> work done`. No stage owns a thread, draws a random number or knows another
+//!    stage. Shard and risk are pure functions of what they take in, in order; feed and gateway add a socket at the edge.
+//! 2. **Lane** ([`pipeline::lane`]). Stages talk through single-producer rings only, one for each pair and kind, of
+//!    fixed-size `Copy` messages ([`types::message`]). Every lane has an outcome for when it is full, in one table.
+//! 3. **Thread plan** ([`pipeline::threads`]). Which stages run on which thread is configuration: `fused`, `split`, or an
+//!    explicit list. Tests, measurements and production run the very same stages.
+//! 4. **Sans-I/O codecs** ([`venue`]). Bytes to messages and back are functions; sockets only move bytes. A fast scanner
+//!    decodes what makes up the traffic, a general decoder everything else, and a test proves them equal.
+//! 5. **One truth.** [`risk`] owns orders, exposure, positions and balances; the [`gateway`] owns what is on the wire and
+//!    publishes all it learns. Displays and the cold plane only read copies.
+//!
+//! The whole machine is built on one page, in [`pipeline::build`]; one run from configuration to summary is
+//! [`control::engine::run`].
+//!
+//! # Invariants
+//!
+//! - **Only risk makes an [`risk::Approved`]**, and a gateway takes nothing else. A limit that is not configured denies.
+//!   Cancels always pass.
+//! - **Orders are never guessed.** An order is entered in [`gateway::wire`] before its bytes are written, and leaves only
+//!   by the venue's word. What is unanswered is [`Unknown`](types::OrderStatus::Unknown), keeps its whole reserve, and is
+//!   asked about; nothing is ever sent again under a new id. After every connect: reconcile first, then trade.
+//! - **No order from a book that is not in sync.** The shard's runner, never the strategy, stamps each intent with what
+//!   it knew of the market; risk judges from the stamp.
+//! - **A client order id is used once.** Its epoch is one more than the highest among our orders at any venue.
+//! - **Numbers are integers** at a stated precision; overflow is a refusal. Floats are for indicators in strategies.
+//! - **A strategy that fails harms no neighbour**: panics are caught, three errors in a row pause it, its orders are
+//!   canceled.
+//! - **After start the hot threads allocate nothing** (a test counts), lock nothing, log nothing, and read no clock but the
+//!   loop's. Everything is bounded, and what does not fit is counted.
+//! - **Who may import whom** is read from the sources by a test (`tests/layering.rs`).
+//!
+//! # What is deliberately absent
+//!
+//! No async on the hot plane; no shared state but counters and the kill word; no general event bus; no switch that turns
+//! a risk control off. Not there yet: the journal, the database, backtests, and venues other than Binance spot
+//! (the market streams of its futures are decoded).
 
 #![cfg_attr(
     test,

@@ -18,7 +18,7 @@ struct MemoryState {
 /// released them; counts and discards what is written. Never allocates after construction.
 #[derive(Debug)]
 pub struct MemoryStream {
-    incoming: Box<[u8]>,
+    incoming: Arc<[u8]>,
     position: usize,
     read: usize,
     written: usize,
@@ -27,40 +27,47 @@ pub struct MemoryStream {
 
 /// The harness's end of a [`MemoryStream`].
 #[derive(Clone, Debug)]
-pub struct MemoryControl(Arc<MemoryState>);
+pub struct MemoryControl {
+    incoming: Arc<[u8]>,
+    state: Arc<MemoryState>,
+}
 
 impl MemoryStream {
     /// A stream of `incoming`, of which nothing is released yet.
     #[must_use]
     pub fn new(incoming: Vec<u8>) -> (Self, MemoryControl) {
         let state = Arc::new(MemoryState::default());
-        let stream =
-            Self { incoming: incoming.into_boxed_slice(), position: 0, read: 0, written: 0, state: Arc::clone(&state) };
-        (stream, MemoryControl(state))
+        let incoming: Arc<[u8]> = incoming.into();
+        let control = MemoryControl { incoming: Arc::clone(&incoming), state: Arc::clone(&state) };
+        (Self { incoming, position: 0, read: 0, written: 0, state }, control)
     }
 }
 
 impl MemoryControl {
-    /// Lets the reader have `count` more bytes; past the end of the incoming bytes they begin again.
+    /// Lets the reader have `count` more bytes; past the end of the incoming bytes they begin again. They are in the
+    /// cache by then, as bytes are that the system has just copied out of a packet.
     pub fn release(&self, count: usize) {
-        self.0.released.fetch_add(count, Ordering::Release);
+        let start = self.state.released.load(Ordering::Relaxed).checked_rem(self.incoming.len()).unwrap_or(0);
+        let touched = self.incoming.iter().skip(start).take(count).step_by(32);
+        std::hint::black_box(touched.fold(0u8, |sum, &byte| sum.wrapping_add(byte)));
+        self.state.released.fetch_add(count, Ordering::Release);
     }
 
     /// How many bytes were read in all.
     #[must_use]
     pub fn read_count(&self) -> usize {
-        self.0.read.load(Ordering::Acquire)
+        self.state.read.load(Ordering::Acquire)
     }
 
     /// How many bytes were written in all.
     #[must_use]
     pub fn written_count(&self) -> usize {
-        self.0.written.load(Ordering::Acquire)
+        self.state.written.load(Ordering::Acquire)
     }
 
     /// Ends the stream: reads answer [`StreamError::Closed`] once what was released is read, writes at once.
     pub fn close(&self) {
-        self.0.is_closed.store(true, Ordering::Release);
+        self.state.is_closed.store(true, Ordering::Release);
     }
 }
 
