@@ -664,3 +664,6 @@ fn own_report(order: &Order, kind: ReportKind, now: Timestamp) -> ExecutionRepor
         ..ExecutionReport::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
