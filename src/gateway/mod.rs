@@ -339,7 +339,7 @@ impl Core {
         let venue_ms = self.venue_ms(now);
         let Some(connection) = connection.as_mut().filter(|connection| {
             // Bytes that wait would make this order late behind them: a venue that does not read gets no orders.
-            self.step == Step::Ready && now >= self.paused_until && connection.is_flushed()
+            self.step == Step::Ready && now >= self.paused_until && connection.is_flushed() && self.wire.has_room()
         }) else {
             return self.not_sent(order, now);
         };
@@ -353,12 +353,7 @@ impl Core {
         }
         let encoded_ns = clock.now();
         // Entered before it is written: from here on the venue may have it, whatever happens to the socket.
-        if !self.wire.enter(order, now) {
-            // Risk holds fewer open orders than the wire has room for; should it ever not, the order is in doubt, as
-            // its bytes are queued, and the connection is given up before they are written.
-            self.is_broken = true;
-            return self.not_sent(order, now);
-        }
+        self.wire.enter(order, now);
         if connection.flush().is_err() {
             self.is_broken = true;
         }
