@@ -207,12 +207,11 @@ impl Wire {
             return CancelPlan::Nothing;
         }
         // A cancel of an order that the venue may not have yet would be refused and prove nothing: status first.
-        if is_ready && !order.is_unknown {
-            return CancelPlan::Send;
-        }
+        let plan = if is_ready && !order.is_unknown { CancelPlan::Send } else { CancelPlan::Later };
+        // Wanted until it was written: the write buffer may have no room now.
         order.wants_cancel = true;
         self.look_at = Timestamp::UNKNOWN;
-        CancelPlan::Later
+        plan
     }
 
     /// The question was written.
