@@ -553,7 +553,7 @@ impl Core {
                 self.wire.placed(id, codec.reports().first().map_or(0, |report| report.venue_order_id));
             }
             (RequestKind::Place, Some(error)) => self.place_refused(id, response.status, error, received_ns),
-            (RequestKind::Cancel, Some(error)) => self.cancel_refused(id, error.code, received_ns),
+            (RequestKind::Cancel, Some(error)) => self.cancel_refused(id, response.status, error, received_ns),
             (RequestKind::Status, None) => {
                 for &report in codec.reports() {
                     self.report(report, received_ns);
@@ -582,8 +582,17 @@ impl Core {
         self.wire.trades_answered(id, total);
     }
 
-    fn cancel_refused(&mut self, id: ClientOrderId, code: i32, received_ns: Timestamp) {
-        self.wire.cancel_refused(id, received_ns);
+    fn cancel_refused(&mut self, id: ClientOrderId, status: u16, error: &VenueError, received_ns: Timestamp) {
+        let code = error.code;
+        match classify(status, code) {
+            Refusal::Proven | Refusal::NoSuchOrder => self.wire.cancel_refused(id, received_ns),
+            Refusal::TooMany => {
+                self.pause(error, received_ns);
+                return self.doubt(id, self.paused_until, received_ns);
+            }
+            // It may be canceled all the same.
+            Refusal::Unproven => return self.doubt(id, received_ns.plus(Wire::ASK_AGAIN_NS), received_ns),
+        }
         self.notice(Notice::new(NoticeCode::CancelRejected, received_ns).order(id).values(0, i128::from(code)));
         let Some(order) = self.wire.find(id) else { return };
         let (instrument, side) = (order.instrument, order.side);
@@ -599,18 +608,27 @@ impl Core {
         self.tell(GatewayMessage::Report(report));
     }
 
+    /// Holds new orders off, as the venue wants.
+    fn pause(&mut self, error: &VenueError, received_ns: Timestamp) {
+        self.paused_until = received_ns.plus(TOO_MANY_PAUSE_NS).max(error.retry_after);
+    }
+
+    fn doubt(&mut self, id: ClientOrderId, ask_at: Timestamp, received_ns: Timestamp) {
+        let Some(instrument) = self.wire.find(id).map(|order| order.instrument) else { return };
+        if self.wire.doubt(id, ask_at) {
+            self.tell_unknown(id, instrument, received_ns);
+        }
+    }
+
     fn place_refused(&mut self, id: ClientOrderId, status: u16, error: &VenueError, received_ns: Timestamp) {
         let Some(order) = self.wire.find(id) else { return };
         let (instrument, side) = (order.instrument, order.side);
         let refusal = classify(status, error.code);
         if !matches!(refusal, Refusal::Proven | Refusal::TooMany) {
-            if self.wire.doubt(id, received_ns) {
-                self.tell_unknown(id, instrument, received_ns);
-            }
-            return;
+            return self.doubt(id, received_ns, received_ns);
         }
         if refusal == Refusal::TooMany {
-            self.paused_until = received_ns.plus(TOO_MANY_PAUSE_NS).max(error.retry_after);
+            self.pause(error, received_ns);
         }
         self.wire.remove(id);
         self.counters.rejects.increment();

@@ -107,7 +107,7 @@ pub enum CancelPlan {
 
 impl Wire {
     /// How often an unanswered question is repeated.
-    const ASK_AGAIN_NS: u64 = 1_000_000_000;
+    pub const ASK_AGAIN_NS: u64 = 1_000_000_000;
     /// How finely overdue answers are looked for.
     const LOOK_AGAIN_NS: u64 = 1_000_000;
 
@@ -245,14 +245,15 @@ impl Wire {
         }
     }
 
-    /// The answer to a place or cancel does not tell what became of it. `true` where that is news.
-    pub fn doubt(&mut self, id: ClientOrderId, now: Timestamp) -> bool {
+    /// The answer to a place or cancel does not tell what became of it: the venue is asked from `ask_at` on, and then
+    /// the cancel is tried again. `true` where the doubt is news.
+    pub fn doubt(&mut self, id: ClientOrderId, ask_at: Timestamp) -> bool {
         self.look_at = Timestamp::UNKNOWN;
         let Some(order) = self.find_mut(id) else { return false };
         order.asked.place = None;
-        order.asked.cancel = None;
+        order.wants_cancel |= order.asked.cancel.take().is_some();
         order.wants_status = true;
-        order.next_ask_ns = now;
+        order.next_ask_ns = ask_at;
         !std::mem::replace(&mut order.is_unknown, true)
     }
 
