@@ -238,13 +238,8 @@ impl Gateway {
             |frame, received_ns| core.frame(codec, frame, received_ns),
         );
         match polled {
-            Ok(_) if core.is_broken => {
-                core.is_broken = false;
-                self.lost(Lost::Closed(1002), now);
-                1
-            }
             Ok(count) => {
-                if count > 0 {
+                if count > 0 && !core.is_broken {
                     core.proceed(connection, now, &mut self.backoff);
                 }
                 count
@@ -266,6 +261,11 @@ impl Stage for Gateway {
         // Risk has no room: what the venue says next waits in the socket, where nothing is lost.
         if self.core.backlog.is_empty() {
             work_done += self.read(now);
+        }
+        // Whether a frame just showed it, or a write failed since.
+        if std::mem::take(&mut self.core.is_broken) && self.connection.is_some() {
+            self.lost(Lost::GivenUp, now);
+            work_done += 1;
         }
         let (core, connection, clock) = (&mut self.core, &mut self.connection, &self.clock);
         work_done += self.cancels.drain(CANCELS_PER_CYCLE, |cancel| core.cancel(cancel, connection, now));
@@ -298,8 +298,14 @@ impl Core {
     /// Tells risk; what finds no room waits in order.
     #[inline]
     fn tell(&mut self, message: GatewayMessage) {
-        if (!self.backlog.is_empty() || self.reports.try_send(message).is_err()) && self.backlog.len() < BACKLOG_MAX {
+        if self.backlog.is_empty() && self.reports.try_send(message).is_ok() {
+            return;
+        }
+        if self.backlog.len() < BACKLOG_MAX {
             self.backlog.push_back(message);
+        } else {
+            // A new session asks the venue about everything that is not told.
+            self.is_broken = true;
         }
     }
 
@@ -481,7 +487,6 @@ impl Core {
     #[cold]
     fn lost(&mut self, lost: Lost, now: Timestamp) {
         self.step = Step::Down;
-        self.is_broken = false;
         self.is_leaving = false;
         self.counters.disconnects.increment();
         self.tell_session(SessionState::Down, now);

@@ -18,6 +18,10 @@ pub enum Lost {
     Silent(u64),
     /// The venue read nothing of ours for so long that the buffer is full.
     WriteBlocked,
+    /// We gave it up: what it said cannot be relied on, or it takes nothing more.
+    GivenUp,
+    /// The venue was about to end it, and a new one took its place.
+    Replaced,
 }
 
 impl Lost {
@@ -30,6 +34,8 @@ impl Lost {
             Self::Closed(_) => "the venue closed the connection",
             Self::Silent(_) => "the venue fell silent",
             Self::WriteBlocked => "the venue stopped reading",
+            Self::GivenUp => "the session was given up",
+            Self::Replaced => "a new connection took its place",
         }
     }
 }
