@@ -222,6 +222,7 @@ impl Wire {
             Ask::Cancel => {
                 order.wants_cancel = false;
                 order.asked.cancel = Some(now);
+                return;
             }
             Ask::Status => {
                 order.wants_status = false;
@@ -282,6 +283,8 @@ impl Wire {
             order.asked.status = None;
             order.wants_status = false;
             order.is_unreconciled = false;
+            // What it shows to be missing is another question.
+            order.next_ask_ns = Timestamp::UNKNOWN;
         }
         order.stated.0 = order.stated.0.max(report.cumulative_quantity.0);
         if report.kind == ReportKind::Fill {
@@ -587,10 +590,12 @@ mod tests {
         assert_eq!(wire.next_doubtful().map(|(id, _)| id), Some(id(2)));
         assert_eq!(wire.next_doubtful(), None);
         assert!(!wire.is_reconciled());
-        // The cancel of the known order goes out again; the other one's state is asked first.
+        // The cancel of the known order goes out again before the question; the other one's state is asked first.
         let (first, ask) = wire.next_due(at(11), |_| {}).expect("due");
         assert_eq!((first.client_order_id, ask), (id(1), Ask::Cancel));
         wire.was_asked(id(1), Ask::Cancel, at(11));
+        assert_eq!(due(&mut wire, at(11)), Some(Ask::Status));
+        wire.was_asked(id(1), Ask::Status, at(11));
         let (second, ask) = wire.next_due(at(11), |_| {}).expect("due");
         assert_eq!((second.client_order_id, ask), (id(2), Ask::Status));
         assert_eq!(wire.want_cancel(id(2), true), CancelPlan::Later);
