@@ -182,13 +182,14 @@ impl Gateway {
         }
         match self.port.arrivals.try_recv() {
             Ok(Arrival::Connected(connection)) => {
+                self.backoff.connected(now);
                 // Where the old one still stands (the venue is about to end it), what is under way on it is in doubt.
-                if self.connection.is_some() {
-                    self.lost(Lost::Closed(1001), now);
+                if let Some(old) = self.connection.replace(connection) {
+                    self.port.retire(old);
+                    self.core.lost(Lost::Replaced, now);
                 }
                 self.core.counters.connects.increment();
                 self.core.notice(Notice::new(NoticeCode::Connected, now));
-                self.connection = Some(connection);
                 self.core.is_leaving = false;
                 let first = match self.core.encoder.kind() {
                     SessionKind::LoggedOn => Step::LoggingOn { since: now },
@@ -212,7 +213,9 @@ impl Gateway {
         if let Some(connection) = self.connection.take() {
             self.port.retire(connection);
         }
-        self.backoff.failed(now, None);
+        if self.backoff.lost(now) {
+            self.port.retire_arrivals();
+        }
         self.core.lost(lost, now);
     }
 
@@ -240,7 +243,7 @@ impl Gateway {
         match polled {
             Ok(count) => {
                 if count > 0 && !core.is_broken {
-                    core.proceed(connection, now, &mut self.backoff);
+                    core.proceed(connection, now);
                 }
                 count
             }
@@ -472,13 +475,12 @@ impl Core {
     }
 
     /// Moves the session on after frames were taken.
-    fn proceed(&mut self, connection: &mut Connection, now: Timestamp, backoff: &mut Backoff) {
+    fn proceed(&mut self, connection: &mut Connection, now: Timestamp) {
         if let Some(step) = self.next_step.take() {
             self.enter(step, connection, now);
         }
         if self.step == Step::Reconciling && self.wire.is_reconciled() {
             self.step = Step::Ready;
-            backoff.succeeded();
             self.tell_session(SessionState::Ready, now);
             self.notice(Notice::new(NoticeCode::SessionReady, now));
         }
