@@ -156,7 +156,7 @@ impl Feed {
                 if let Some(old) = self.connection.replace(connection) {
                     self.port.retire(old);
                 }
-                self.backoff.succeeded();
+                self.backoff.connected(now);
                 for outbox in &mut self.core.outboxes {
                     for stream in self.core.streams.iter().flatten() {
                         outbox.connection(stream.instrument, true, now);
@@ -177,7 +177,9 @@ impl Feed {
         if let Some(connection) = self.connection.take() {
             self.port.retire(connection);
         }
-        self.backoff.failed(now, None);
+        if self.backoff.lost(now) {
+            self.port.retire_arrivals();
+        }
         self.core.counters.disconnects.increment();
         self.core.notice(Notice::new(NoticeCode::Disconnected, now).excerpt(lost.name().as_bytes()));
         let Core { streams, outboxes, .. } = &mut self.core;

@@ -182,13 +182,14 @@ impl Gateway {
         }
         match self.port.arrivals.try_recv() {
             Ok(Arrival::Connected(connection)) => {
+                self.backoff.connected(now);
                 // Where the old one still stands (the venue is about to end it), what is under way on it is in doubt.
-                if self.connection.is_some() {
-                    self.lost(Lost::Closed(1001), now);
+                if let Some(old) = self.connection.replace(connection) {
+                    self.port.retire(old);
+                    self.core.lost(Lost::Replaced, now);
                 }
                 self.core.counters.connects.increment();
                 self.core.notice(Notice::new(NoticeCode::Connected, now));
-                self.connection = Some(connection);
                 self.core.is_leaving = false;
                 let first = match self.core.encoder.kind() {
                     SessionKind::LoggedOn => Step::LoggingOn { since: now },
@@ -212,7 +213,9 @@ impl Gateway {
         if let Some(connection) = self.connection.take() {
             self.port.retire(connection);
         }
-        self.backoff.failed(now, None);
+        if self.backoff.lost(now) {
+            self.port.retire_arrivals();
+        }
         self.core.lost(lost, now);
     }
 
@@ -238,14 +241,9 @@ impl Gateway {
             |frame, received_ns| core.frame(codec, frame, received_ns),
         );
         match polled {
-            Ok(_) if core.is_broken => {
-                core.is_broken = false;
-                self.lost(Lost::Closed(1002), now);
-                1
-            }
             Ok(count) => {
-                if count > 0 {
-                    core.proceed(connection, now, &mut self.backoff);
+                if count > 0 && !core.is_broken {
+                    core.proceed(connection, now);
                 }
                 count
             }
@@ -266,6 +264,11 @@ impl Stage for Gateway {
         // Risk has no room: what the venue says next waits in the socket, where nothing is lost.
         if self.core.backlog.is_empty() {
             work_done += self.read(now);
+        }
+        // Whether a frame just showed it, or a write failed since.
+        if std::mem::take(&mut self.core.is_broken) && self.connection.is_some() {
+            self.lost(Lost::GivenUp, now);
+            work_done += 1;
         }
         let (core, connection, clock) = (&mut self.core, &mut self.connection, &self.clock);
         work_done += self.cancels.drain(CANCELS_PER_CYCLE, |cancel| core.cancel(cancel, connection, now));
@@ -298,8 +301,14 @@ impl Core {
     /// Tells risk; what finds no room waits in order.
     #[inline]
     fn tell(&mut self, message: GatewayMessage) {
-        if (!self.backlog.is_empty() || self.reports.try_send(message).is_err()) && self.backlog.len() < BACKLOG_MAX {
+        if self.backlog.is_empty() && self.reports.try_send(message).is_ok() {
+            return;
+        }
+        if self.backlog.len() < BACKLOG_MAX {
             self.backlog.push_back(message);
+        } else {
+            // A new session asks the venue about everything that is not told.
+            self.is_broken = true;
         }
     }
 
@@ -339,7 +348,7 @@ impl Core {
         let venue_ms = self.venue_ms(now);
         let Some(connection) = connection.as_mut().filter(|connection| {
             // Bytes that wait would make this order late behind them: a venue that does not read gets no orders.
-            self.step == Step::Ready && now >= self.paused_until && connection.is_flushed()
+            self.step == Step::Ready && now >= self.paused_until && connection.is_flushed() && self.wire.has_room()
         }) else {
             return self.not_sent(order, now);
         };
@@ -353,12 +362,7 @@ impl Core {
         }
         let encoded_ns = clock.now();
         // Entered before it is written: from here on the venue may have it, whatever happens to the socket.
-        if !self.wire.enter(order, now) {
-            // Risk holds fewer open orders than the wire has room for; should it ever not, the order is in doubt, as
-            // its bytes are queued, and the connection is given up before they are written.
-            self.is_broken = true;
-            return self.not_sent(order, now);
-        }
+        self.wire.enter(order, now);
         if connection.flush().is_err() {
             self.is_broken = true;
         }
@@ -471,13 +475,12 @@ impl Core {
     }
 
     /// Moves the session on after frames were taken.
-    fn proceed(&mut self, connection: &mut Connection, now: Timestamp, backoff: &mut Backoff) {
+    fn proceed(&mut self, connection: &mut Connection, now: Timestamp) {
         if let Some(step) = self.next_step.take() {
             self.enter(step, connection, now);
         }
         if self.step == Step::Reconciling && self.wire.is_reconciled() {
             self.step = Step::Ready;
-            backoff.succeeded();
             self.tell_session(SessionState::Ready, now);
             self.notice(Notice::new(NoticeCode::SessionReady, now));
         }
@@ -486,7 +489,6 @@ impl Core {
     #[cold]
     fn lost(&mut self, lost: Lost, now: Timestamp) {
         self.step = Step::Down;
-        self.is_broken = false;
         self.is_leaving = false;
         self.counters.disconnects.increment();
         self.tell_session(SessionState::Down, now);
@@ -558,7 +560,7 @@ impl Core {
                 self.wire.placed(id, codec.reports().first().map_or(0, |report| report.venue_order_id));
             }
             (RequestKind::Place, Some(error)) => self.place_refused(id, response.status, error, received_ns),
-            (RequestKind::Cancel, Some(error)) => self.cancel_refused(id, error.code, received_ns),
+            (RequestKind::Cancel, Some(error)) => self.cancel_refused(id, response.status, error, received_ns),
             (RequestKind::Status, None) => {
                 for &report in codec.reports() {
                     self.report(report, received_ns);
@@ -585,8 +587,17 @@ impl Core {
         self.wire.trades_answered(id, total);
     }
 
-    fn cancel_refused(&mut self, id: ClientOrderId, code: i32, received_ns: Timestamp) {
-        self.wire.cancel_refused(id, received_ns);
+    fn cancel_refused(&mut self, id: ClientOrderId, status: u16, error: &VenueError, received_ns: Timestamp) {
+        let code = error.code;
+        match classify(status, code) {
+            Refusal::Proven | Refusal::NoSuchOrder => self.wire.cancel_refused(id, received_ns),
+            Refusal::TooMany => {
+                self.pause(error, received_ns);
+                return self.doubt(id, self.paused_until, received_ns);
+            }
+            // It may be canceled all the same.
+            Refusal::Unproven => return self.doubt(id, received_ns.plus(Wire::ASK_AGAIN_NS), received_ns),
+        }
         self.notice(Notice::new(NoticeCode::CancelRejected, received_ns).order(id).values(0, i128::from(code)));
         let Some(order) = self.wire.find(id) else { return };
         let (instrument, side) = (order.instrument, order.side);
@@ -602,18 +613,27 @@ impl Core {
         self.tell(GatewayMessage::Report(report));
     }
 
+    /// Holds new orders off, as the venue wants.
+    fn pause(&mut self, error: &VenueError, received_ns: Timestamp) {
+        self.paused_until = received_ns.plus(TOO_MANY_PAUSE_NS).max(error.retry_after);
+    }
+
+    fn doubt(&mut self, id: ClientOrderId, ask_at: Timestamp, received_ns: Timestamp) {
+        let Some(instrument) = self.wire.find(id).map(|order| order.instrument) else { return };
+        if self.wire.doubt(id, ask_at) {
+            self.tell_unknown(id, instrument, received_ns);
+        }
+    }
+
     fn place_refused(&mut self, id: ClientOrderId, status: u16, error: &VenueError, received_ns: Timestamp) {
         let Some(order) = self.wire.find(id) else { return };
         let (instrument, side) = (order.instrument, order.side);
         let refusal = classify(status, error.code);
         if !matches!(refusal, Refusal::Proven | Refusal::TooMany) {
-            if self.wire.doubt(id, received_ns) {
-                self.tell_unknown(id, instrument, received_ns);
-            }
-            return;
+            return self.doubt(id, received_ns, received_ns);
         }
         if refusal == Refusal::TooMany {
-            self.paused_until = received_ns.plus(TOO_MANY_PAUSE_NS).max(error.retry_after);
+            self.pause(error, received_ns);
         }
         self.wire.remove(id);
         self.counters.rejects.increment();
@@ -662,3 +682,6 @@ fn own_report(order: &Order, kind: ReportKind, now: Timestamp) -> ExecutionRepor
         ..ExecutionReport::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

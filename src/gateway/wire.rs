@@ -107,7 +107,7 @@ pub enum CancelPlan {
 
 impl Wire {
     /// How often an unanswered question is repeated.
-    const ASK_AGAIN_NS: u64 = 1_000_000_000;
+    pub const ASK_AGAIN_NS: u64 = 1_000_000_000;
     /// How finely overdue answers are looked for.
     const LOOK_AGAIN_NS: u64 = 1_000_000;
 
@@ -207,12 +207,11 @@ impl Wire {
             return CancelPlan::Nothing;
         }
         // A cancel of an order that the venue may not have yet would be refused and prove nothing: status first.
-        if is_ready && !order.is_unknown {
-            return CancelPlan::Send;
-        }
+        let plan = if is_ready && !order.is_unknown { CancelPlan::Send } else { CancelPlan::Later };
+        // Wanted until it was written: the write buffer may have no room now.
         order.wants_cancel = true;
         self.look_at = Timestamp::UNKNOWN;
-        CancelPlan::Later
+        plan
     }
 
     /// The question was written.
@@ -223,6 +222,7 @@ impl Wire {
             Ask::Cancel => {
                 order.wants_cancel = false;
                 order.asked.cancel = Some(now);
+                return;
             }
             Ask::Status => {
                 order.wants_status = false;
@@ -246,14 +246,15 @@ impl Wire {
         }
     }
 
-    /// The answer to a place or cancel does not tell what became of it. `true` where that is news.
-    pub fn doubt(&mut self, id: ClientOrderId, now: Timestamp) -> bool {
+    /// The answer to a place or cancel does not tell what became of it: the venue is asked from `ask_at` on, and then
+    /// the cancel is tried again. `true` where the doubt is news.
+    pub fn doubt(&mut self, id: ClientOrderId, ask_at: Timestamp) -> bool {
         self.look_at = Timestamp::UNKNOWN;
         let Some(order) = self.find_mut(id) else { return false };
         order.asked.place = None;
-        order.asked.cancel = None;
+        order.wants_cancel |= order.asked.cancel.take().is_some();
         order.wants_status = true;
-        order.next_ask_ns = now;
+        order.next_ask_ns = ask_at;
         !std::mem::replace(&mut order.is_unknown, true)
     }
 
@@ -282,6 +283,8 @@ impl Wire {
             order.asked.status = None;
             order.wants_status = false;
             order.is_unreconciled = false;
+            // What it shows to be missing is another question.
+            order.next_ask_ns = Timestamp::UNKNOWN;
         }
         order.stated.0 = order.stated.0.max(report.cumulative_quantity.0);
         if report.kind == ReportKind::Fill {
@@ -587,10 +590,12 @@ mod tests {
         assert_eq!(wire.next_doubtful().map(|(id, _)| id), Some(id(2)));
         assert_eq!(wire.next_doubtful(), None);
         assert!(!wire.is_reconciled());
-        // The cancel of the known order goes out again; the other one's state is asked first.
+        // The cancel of the known order goes out again before the question; the other one's state is asked first.
         let (first, ask) = wire.next_due(at(11), |_| {}).expect("due");
         assert_eq!((first.client_order_id, ask), (id(1), Ask::Cancel));
         wire.was_asked(id(1), Ask::Cancel, at(11));
+        assert_eq!(due(&mut wire, at(11)), Some(Ask::Status));
+        wire.was_asked(id(1), Ask::Status, at(11));
         let (second, ask) = wire.next_due(at(11), |_| {}).expect("due");
         assert_eq!((second.client_order_id, ask), (id(2), Ask::Status));
         assert_eq!(wire.want_cancel(id(2), true), CancelPlan::Later);

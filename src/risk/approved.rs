@@ -25,6 +25,12 @@ impl Approved {
         Self { order, received_ns, decided_ns, approved_ns }
     }
 
+    /// An order that no control saw, for the tests of the stage behind risk.
+    #[cfg(test)]
+    pub(crate) const fn unchecked(order: Order) -> Self {
+        Self::new(order, Timestamp::UNKNOWN, Timestamp::UNKNOWN, Timestamp::UNKNOWN)
+    }
+
     /// The order.
     #[must_use]
     pub const fn order(&self) -> &Order {

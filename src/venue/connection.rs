@@ -18,6 +18,10 @@ pub enum Lost {
     Silent(u64),
     /// The venue read nothing of ours for so long that the buffer is full.
     WriteBlocked,
+    /// We gave it up: what it said cannot be relied on, or it takes nothing more.
+    GivenUp,
+    /// The venue was about to end it, and a new one took its place.
+    Replaced,
 }
 
 impl Lost {
@@ -30,6 +34,8 @@ impl Lost {
             Self::Closed(_) => "the venue closed the connection",
             Self::Silent(_) => "the venue fell silent",
             Self::WriteBlocked => "the venue stopped reading",
+            Self::GivenUp => "the session was given up",
+            Self::Replaced => "a new connection took its place",
         }
     }
 }
@@ -203,6 +209,15 @@ pub struct ConnectionPort {
 }
 
 impl ConnectionPort {
+    /// Gives back what arrived while a connection stood: it is old, and nobody looked after it.
+    pub fn retire_arrivals(&self) {
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            if let Arrival::Connected(connection) = arrival {
+                self.retire(connection);
+            }
+        }
+    }
+
     /// Gives a connection back.
     pub fn retire(&self, connection: Box<Connection>) {
         // Where the cold plane is gone or behind by many connections, dropping it here is the lesser evil.
@@ -210,13 +225,16 @@ impl ConnectionPort {
     }
 }
 
-/// When to ask for a connection again: twice as long after each failure, spread so that many engines do not come at
-/// once.
+/// When to ask for a connection: at once, and after one that did not last twice as long each time, spread so that many
+/// engines do not come at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     next_ns: u64,
     retry_at: Timestamp,
+    /// Since when the connection there is stands.
+    connected_at: Option<Timestamp>,
     spread: u32,
+    /// Whether a request is not answered yet.
     is_asked: bool,
 }
 
@@ -225,11 +243,15 @@ impl Backoff {
     const RANGE_NS: (u64, u64) = (250_000_000, 30_000_000_000);
     /// How long an answer to a request may take before it is made again.
     const ANSWER_NS: u64 = 60_000_000_000;
+    /// How long a connection must have stood for the wait after it to be the shortest again. Venues count connections:
+    /// Binance lets one address make 300 in five minutes.
+    const PROVEN_NS: u64 = 5_000_000_000;
 
     /// Asks at once, then ever later. `seed` spreads the waits.
     #[must_use]
     pub const fn new(seed: u32) -> Self {
-        Self { next_ns: Self::RANGE_NS.0, retry_at: Timestamp::UNKNOWN, spread: seed | 1, is_asked: false }
+        let next_ns = Self::RANGE_NS.0;
+        Self { next_ns, retry_at: Timestamp::UNKNOWN, connected_at: None, spread: seed | 1, is_asked: false }
     }
 
     /// Whether to ask for a connection now. Answering so counts as asking.
@@ -242,19 +264,45 @@ impl Backoff {
         true
     }
 
-    /// No connection could be made, or one was lost: the next is asked for after the wait, or after what the venue
-    /// wanted.
+    /// The connection that was asked for is there. The next one may be asked for at once, unless this one took the
+    /// place of another: a venue that ends each soon after it is made is not followed in a hurry.
+    pub fn connected(&mut self, now: Timestamp) {
+        self.is_asked = false;
+        self.retry_at = now;
+        if self.connected_at.is_some() {
+            self.judge(now);
+            self.schedule(now, None);
+        }
+        self.connected_at = Some(now);
+    }
+
+    /// No connection could be made: the next is asked for after the wait, or after what the venue wanted.
     pub fn failed(&mut self, now: Timestamp, retry_after_s: Option<u64>) {
+        self.is_asked = false;
+        self.schedule(now, retry_after_s);
+    }
+
+    /// The connection was lost: the next is asked for after the wait. `false` where one is asked for already.
+    pub fn lost(&mut self, now: Timestamp) -> bool {
+        self.judge(now);
+        if !self.is_asked {
+            self.schedule(now, None);
+        }
+        !self.is_asked
+    }
+
+    /// A connection that stood for long enough starts the waits over.
+    fn judge(&mut self, now: Timestamp) {
+        if self.connected_at.take().is_some_and(|at| now.since(at) >= Self::PROVEN_NS) {
+            self.next_ns = Self::RANGE_NS.0;
+        }
+    }
+
+    fn schedule(&mut self, now: Timestamp, retry_after_s: Option<u64>) {
         let jitter = u64::from(next_mask(&mut self.spread) % 256);
         let wait_ns = self.next_ns / 2 + self.next_ns / 512 * jitter;
         let asked_ns = retry_after_s.unwrap_or(0).saturating_mul(1_000_000_000);
         self.retry_at = now.plus(wait_ns.max(asked_ns));
         self.next_ns = (self.next_ns * 2).min(Self::RANGE_NS.1);
-        self.is_asked = false;
-    }
-
-    /// A connection proved itself: the next loss starts with the shortest wait.
-    pub fn succeeded(&mut self) {
-        self.next_ns = Self::RANGE_NS.0;
     }
 }
