@@ -647,7 +647,7 @@ fn speed_of_a_quote_only_strategy() {
     let (cancels, _from_cancels) = lane(1_024);
     let (marks, mut from_marks) = lane(1_024);
     let (notices, _from_notices) = lane(1_024);
-    let lanes = ShardLanes { commands, updates, market, orders, cancels, marks, notices };
+    let lanes = ShardLanes { commands, updates, market: vec![market], orders, cancels, marks, notices };
     let clock = Clock::wall();
     let config = ShardConfig { name: "shard", epoch: 1, handler_budget_ns: 1_000_000_000, clock: clock.clone() };
     let counters = Shared::<ShardCounters>::default();
