@@ -103,7 +103,7 @@ async fn the_market_connection_alone_is_cut() {
 async fn the_order_connection_is_cut_right_after_a_write() {
     let scene = Scene::new().await;
     let weather = async {
-        for cut in 2..=5 {
+        for cut in 2..=3 {
             scene.orders.cut_after_next_write();
             until(&scene.watch, "a new order connection", |seen| seen.gateway_connects >= cut).await;
             scene.trades_on("orders after the cut").await;

@@ -25,6 +25,7 @@ use gannet::exchange::{
 };
 use gannet::pipeline::Counters;
 use gannet::risk::KillWord;
+use gannet::types::Money;
 use gannet::venue::binance::Credentials;
 use secrecy::SecretString;
 use std::future::Future;
@@ -90,8 +91,13 @@ async fn trade_watched(
 #[derive(Clone, Default)]
 struct Watch(Arc<Mutex<Seen>>);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(dead_code, reason = "shown where a test waits in vain")]
 struct Seen {
+    /// Strategies that have paid a fee: they have had a fill.
+    strategies_filled: usize,
+    open_orders: u64,
+    disconnects: u64,
     orders_sent: u64,
     fills: u64,
     feed_connects: u64,
@@ -109,9 +115,12 @@ impl Watch {
 }
 
 impl Display for Watch {
-    fn show(&mut self, _: &Status, counters: &Counters) -> std::io::Result<()> {
+    fn show(&mut self, status: &Status, counters: &Counters) -> std::io::Result<()> {
         let (feed, gateway) = (&counters.feeds[0], &counters.gateways[0]);
         *self.0.lock().unwrap() = Seen {
+            strategies_filled: status.positions.values().filter(|report| report.position.fees != Money::ZERO).count(),
+            open_orders: status.positions.values().map(|report| u64::from(report.open_orders)).sum(),
+            disconnects: gateway.disconnects.get(),
             orders_sent: gateway.orders_sent.get(),
             fills: counters.risk.fills.get(),
             feed_connects: feed.connects.get(),
@@ -125,19 +134,27 @@ impl Display for Watch {
     }
 }
 
-/// Waits until `is_true` of what the engine shows, at most half a minute.
+/// Waits until `is_true` of what the engine shows, at most a minute: an order that the venue never saw is in
+/// doubt for 16 seconds, by its rules.
 async fn until(watch: &Watch, what: &str, is_true: impl Fn(&Seen) -> bool) {
     let wait = async {
         while !is_true(&watch.now()) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
-    waited.unwrap_or_else(|_| panic!("never came: {what}"));
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
+    waited.unwrap_or_else(|_| panic!("never came: {what}; {:?}", watch.now()));
 }
 
 /// The end of every run, good weather or bad: both sides' books agree, no order was sent twice, none is open.
 fn assert_agreed(summary: &Summary, account: &rest::Account) {
+    if !summary.venue_agrees {
+        for symbol in rest::SYMBOLS {
+            eprintln!("{:#?}", account.orders(symbol));
+            eprintln!("{}", account.ask("myTrades", &format!("symbol={symbol}&fromId=0")));
+        }
+        eprintln!("{}", account.ask("account", "omitZeroBalances=true"));
+    }
     assert!(summary.venue_agrees, "{summary}");
     assert_eq!(account.open_orders(), Vec::<serde_json::Value>::new(), "{summary}");
     account.unique_ids();

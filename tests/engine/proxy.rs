@@ -82,11 +82,6 @@ impl Proxy {
         self.cut_after_write.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the last [`Proxy::cut_after_next_write`] is still to come.
-    pub fn is_cut_pending(&self) -> bool {
-        self.cut_after_write.load(Ordering::Relaxed)
-    }
-
     /// Holds everything back in both directions for a while; nothing is lost.
     pub async fn stall(&self, time: Duration) {
         self.hold(true, true);
