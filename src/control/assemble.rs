@@ -104,7 +104,11 @@ pub async fn ask_venues(config: &Config, clients: &mut [VenueClient]) -> Result<
                 let asset = instruments.asset_named(balance.asset.as_bytes())?;
                 Some((venue, asset, balance.free.checked_add(balance.locked)?))
             })),
-            Err(error) => errors.push(format!("venue {}: {error}", client.name)),
+            Err(error) => {
+                // Who may not see the balances will not see the orders either: told once.
+                errors.push(format!("venue {}: {error}", client.name));
+                continue;
+            }
         }
         for instrument in instruments.iter().filter(|instrument| instrument.venue == venue) {
             match ask_history(client, &instruments, instrument).await {

@@ -251,10 +251,10 @@ impl VenueClient {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        let mut response = builder.send().await.map_err(|error| failed(error.without_url().to_string()))?;
+        let mut response = builder.send().await.map_err(|error| failed(in_words(&error.without_url())))?;
         let status = response.status();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failed(error.without_url().to_string()))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(in_words(&error.without_url())))? {
             body.extend_from_slice(&chunk);
             if body.len() > BODY_BYTES_MAX {
                 return Err(failed(format!("the answer is over {BODY_BYTES_MAX} bytes")));
@@ -270,6 +270,17 @@ impl VenueClient {
     }
 }
 
+/// An error with its causes, outermost first.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 fn unreadable(request: &Request, error: &dyn fmt::Display) -> ClientError {
     ClientError { request: format!("{request:?}"), problem: format!("the answer cannot be read: {error}") }
 }
@@ -277,15 +288,18 @@ fn unreadable(request: &Request, error: &dyn fmt::Display) -> ClientError {
 /// Reads the keys of a venue from where its configuration says.
 ///
 /// # Errors
-/// What is wrong with which source. Never what was read.
-pub fn credentials(venue: &Venue) -> Result<Credentials, String> {
-    let api_key = secret("api_key", &venue.api_key)?;
-    let secret = secret("secret", &venue.secret)?;
+/// Everything that is wrong, each with its venue and source. Never what was read.
+pub fn credentials(venue: &Venue) -> Result<Credentials, Vec<String>> {
+    let named = |problem: String| format!("venue {}: {problem}", venue.name);
+    let (api_key, secret) = match (secret("api_key", &venue.api_key), secret("secret", &venue.secret)) {
+        (Ok(api_key), Ok(secret)) => (api_key, secret),
+        (api_key, secret) => return Err([api_key.err(), secret.err()].into_iter().flatten().map(named).collect()),
+    };
     let made = match venue.key_kind {
         KeyKind::Ed25519 => Credentials::ed25519(api_key, &secret),
         KeyKind::Hmac => Credentials::hmac(api_key, &secret),
     };
-    made.map_err(|error| error.to_string())
+    made.map_err(|error| vec![named(format!("secret: {error}"))])
 }
 
 /// Reads one secret.

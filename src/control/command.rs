@@ -62,7 +62,7 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
     super::log_to_stderr(&config.engine.log);
     let (keys, errors): (Vec<_>, Vec<_>) = config.venues.iter().map(credentials).partition(Result::is_ok);
     if !errors.is_empty() {
-        return Err(errors.into_iter().filter_map(Result::err).collect());
+        return Err(errors.into_iter().filter_map(Result::err).flatten().collect());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| vec![error.to_string()])?;
@@ -120,9 +120,10 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
     let clock = Clock::wall();
     let mut clients = Vec::new();
     for venue in &config.venues {
-        match credentials(venue).and_then(|keys| VenueClient::new(venue, keys, &clock)) {
+        let made = credentials(venue);
+        match made.and_then(|keys| VenueClient::new(venue, keys, &clock).map_err(|error| vec![error])) {
             Ok(client) => clients.push(client),
-            Err(error) => findings.push(format!("venue {}: {error}", venue.name)),
+            Err(errors) => findings.extend(errors),
         }
     }
     if offline || clients.len() < config.venues.len() {

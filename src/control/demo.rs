@@ -13,16 +13,23 @@ use crate::risk::KillWord;
 use crate::venue::binance::Credentials;
 use clap::{Args, ValueEnum};
 use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::terminal::disable_raw_mode;
 use secrecy::SecretString;
 use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const CONFIG: &str = include_str!("demo.toml");
 /// How many times faster than recorded the demo plays.
 const SPEED: f64 = 10.0;
+
+/// How often the view's end is looked for while no key is pressed.
+const KEY_WAIT: Duration = Duration::from_millis(100);
 
 /// Where the hot stages of the demo run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,8 +123,13 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let summary = runtime.block_on(async {
         if is_shown {
             let mut view = TerminalView::open(format!("gannet demo, {address}")).map_err(|error| one(&error))?;
+            let key = view.stop_key();
+            let stop = async {
+                tokio::select! { () = stop => {}, () = key => {} }
+            };
             engine::run(engine, &mut view, stop).await
         } else {
+            super::log_to_stderr("warn");
             engine::run(engine, &mut NoDisplay, stop).await
         }
     });
@@ -181,23 +193,62 @@ pub struct TerminalView {
     terminal: DefaultTerminal,
     title: String,
     started: Instant,
+    is_open: Arc<AtomicBool>,
 }
 
 impl TerminalView {
-    /// Takes the terminal.
+    /// Takes the terminal: what is typed is not echoed into the view, and Ctrl-C comes as a key.
     ///
     /// # Errors
     /// Where there is none.
     pub fn open(title: String) -> std::io::Result<Self> {
         let terminal = ratatui::try_init()?;
-        // Ctrl-C must stay a signal: nothing reads keys.
-        ratatui::crossterm::terminal::disable_raw_mode()?;
-        Ok(Self { terminal, title, started: Instant::now() })
+        Ok(Self { terminal, title, started: Instant::now(), is_open: Arc::new(AtomicBool::new(true)) })
     }
+
+    /// Resolves when Ctrl-C or q is pressed. Keys are read on a thread of its own, as that blocks; where they cannot
+    /// be, Ctrl-C becomes a signal again.
+    pub fn stop_key(&self) -> impl Future<Output = ()> + use<> {
+        let (pressed, stop) = tokio::sync::oneshot::channel();
+        let is_open = Arc::clone(&self.is_open);
+        let read = move || match wait_for_stop_key(&is_open) {
+            // The engine may have stopped meanwhile.
+            Ok(true) => drop(pressed.send(())),
+            Ok(false) => {}
+            Err(_) => drop(disable_raw_mode()),
+        };
+        if std::thread::Builder::new().name("keys".to_owned()).spawn(read).is_err() {
+            drop(disable_raw_mode());
+        }
+        async {
+            if stop.await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// `true` when Ctrl-C or q was pressed, `false` when the view was closed.
+fn wait_for_stop_key(is_open: &AtomicBool) -> std::io::Result<bool> {
+    while is_open.load(Ordering::Relaxed) {
+        if event::poll(KEY_WAIT)?
+            && let Event::Key(key) = event::read()?
+            && is_stop(&key)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_stop(key: &KeyEvent) -> bool {
+    let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+    key.is_press() && (key.code == KeyCode::Char('q') || is_control && key.code == KeyCode::Char('c'))
 }
 
 impl Drop for TerminalView {
     fn drop(&mut self) {
+        self.is_open.store(false, Ordering::Relaxed);
         ratatui::restore();
     }
 }
@@ -234,6 +285,18 @@ mod tests {
     #[test]
     fn the_configuration_is_valid() {
         Config::parse(&CONFIG.replace("ADDRESS", "127.0.0.1:1")).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+
+    #[test]
+    fn control_c_and_q_stop() {
+        for (code, modifiers, stops) in [
+            (KeyCode::Char('c'), KeyModifiers::CONTROL, true),
+            (KeyCode::Char('q'), KeyModifiers::NONE, true),
+            (KeyCode::Char('c'), KeyModifiers::NONE, false),
+            (KeyCode::Enter, KeyModifiers::NONE, false),
+        ] {
+            assert_eq!(is_stop(&KeyEvent::new(code, modifiers)), stops, "{code:?} {modifiers:?}");
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use super::assemble::{Facts, ask_venues, assemble};
 use super::client::VenueClient;
 use super::plane::{Display, Plane};
 use super::status::Status;
-use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary};
+use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{self, Counters, HotStage};
 use crate::risk::{KillWord, OrderRecord, Risk};
-use crate::types::{Money, OrderStatus, VenueId, format_fixed};
+use crate::types::{Money, OrderStatus, VenueId};
 use crate::venue::binance::Credentials;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -134,9 +134,8 @@ fn positions(config: &Config, facts: &Facts, risk: &Risk) -> Vec<PositionSummary
             let average = held.filter(|unit| unit.0 != 0).map_or(0, |unit| cost.0 / unit.0);
             PositionSummary {
                 instrument: wanted.name(),
-                quantity: format_fixed(quantity, instrument.quantity_precision).to_string(),
-                average_price: format_fixed(i64::try_from(average).unwrap_or(0), instrument.price_precision)
-                    .to_string(),
+                quantity: decimal(quantity, instrument.quantity_precision),
+                average_price: decimal(i64::try_from(average).unwrap_or(0), instrument.price_precision),
             }
         })
         .collect()

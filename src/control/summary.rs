@@ -1,5 +1,6 @@
 //! What a run amounted to: the object that `--json` prints, and the same in words.
 
+use crate::types::format_fixed;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,7 +90,44 @@ pub struct VenueSummary {
     pub differences: Vec<String>,
 }
 
+/// A fixed-point value as exact decimal text, without zeros at its end: venues state eight places whatever they use.
+#[must_use]
+pub fn decimal(value: i64, precision: u8) -> String {
+    let text = format_fixed(value, precision).to_string();
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A latency in the unit that people read it in.
+#[must_use]
+pub fn duration(ns: u64) -> String {
+    let (whole, part, unit) = match ns {
+        0..1_000 => return format!("{ns} ns"),
+        1_000..1_000_000 => (ns / 1_000, ns % 1_000 / 100, "µs"),
+        1_000_000..1_000_000_000 => (ns / 1_000_000, ns % 1_000_000 / 100_000, "ms"),
+        _ => (ns / 1_000_000_000, ns % 1_000_000_000 / 100_000_000, "s"),
+    };
+    format!("{whole}.{part} {unit}")
+}
+
+impl ProfitAndLoss {
+    /// In words, to four decimals: net, and what it is made of.
+    fn in_words(&self) -> String {
+        let amount = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let (realized, unrealized, fees) = (amount(&self.realized), amount(&self.unrealized), amount(&self.fees));
+        let net = realized + unrealized - fees;
+        format!("{net:.4} net: {realized:.4} realized, {unrealized:.4} unrealized, {fees:.4} paid in fees")
+    }
+}
+
 impl Latency {
+    /// In words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let Self { count, .. } = self;
+        let [p50, p90, p99, p99_9, max] = [self.p50, self.p90, self.p99, self.p99_9, self.max].map(duration);
+        format!("p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p99_9}, max {max} ({count} orders)")
+    }
+
     /// The percentiles of a histogram.
     #[must_use]
     pub fn of(histogram: &Histogram<u64>) -> Self {
@@ -122,12 +160,11 @@ impl fmt::Display for Summary {
         )?;
         for position in &self.positions {
             let PositionSummary { instrument, quantity, average_price } = position;
-            writeln!(f, "position        {instrument}: {quantity} at {average_price}")?;
+            let at = if quantity == "0" { String::new() } else { format!(" at {average_price}") };
+            writeln!(f, "position        {instrument}: {quantity}{at}")?;
         }
-        let ProfitAndLoss { realized, unrealized, fees } = &self.pnl;
-        writeln!(f, "profit and loss {realized} realized, {unrealized} unrealized, {fees} fees")?;
-        let Latency { count, p50, p90, p99, p99_9, max } = self.tick_to_trade_ns;
-        writeln!(f, "tick to trade   p50 {p50} ns, p90 {p90}, p99 {p99}, p99.9 {p99_9}, max {max} ({count} orders)")?;
+        writeln!(f, "profit and loss {}", self.pnl.in_words())?;
+        writeln!(f, "tick to trade   {}", self.tick_to_trade_ns.in_words())?;
         writeln!(f, "dropped         {}", list(&mut self.dropped.iter().map(|(name, count)| (name.clone(), *count))))?;
         for venue in &self.venues {
             let verdict = if venue.agrees { "agrees with our books" } else { "DISAGREES with our books" };
@@ -137,5 +174,43 @@ impl fmt::Display for Summary {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact_and_have_no_zeros_at_their_end() {
+        for (value, precision, text) in [
+            (800_000, 8, "0.008"),
+            (-800_001, 8, "-0.00800001"),
+            (0, 8, "0"),
+            (100, 0, "100"),
+            (10_000_000_000, 8, "100"),
+            (i64::MIN, 18, "-9.223372036854775808"),
+        ] {
+            assert_eq!(decimal(value, precision), text);
+        }
+    }
+
+    #[test]
+    fn latencies_have_a_unit() {
+        for (ns, text) in
+            [(0, "0 ns"), (999, "999 ns"), (19_503, "19.5 µs"), (1_000_000, "1.0 ms"), (2_050_000_000, "2.0 s")]
+        {
+            assert_eq!(duration(ns), text);
+        }
+    }
+
+    #[test]
+    fn profit_and_loss_in_words_adds_up() {
+        let pnl = ProfitAndLoss {
+            realized: "-0.166303333333333332".to_owned(),
+            unrealized: "1.5".to_owned(),
+            fees: "1.11206835".to_owned(),
+        };
+        assert_eq!(pnl.in_words(), "0.2216 net: -0.1663 realized, 1.5000 unrealized, 1.1121 paid in fees");
     }
 }

@@ -56,60 +56,72 @@ fn totals_widget(status: &Status, totals: &Totals) -> Paragraph<'static> {
             "orders {orders_sent}   fills {fills}   cancels {cancels_sent}   denied {denied}   rejected {rejects}"
         )),
     ])
-    .block(Block::bordered().title(format!(" {} ", totals.title)).title_bottom(" Ctrl-C stops "))
+    .block(Block::bordered().title(format!(" {} ", totals.title)).title_bottom(" Ctrl-C or q stops "))
 }
 
 fn positions_widget(status: &Status) -> Table<'static> {
     let rows = status.positions.values().map(|report| {
         let instrument = status.instruments().get(report.instrument);
-        let (symbol, price_precision, quantity_precision) = instrument
-            .map_or(("?", 0, 0), |found| (found.symbol.as_str(), found.price_precision, found.quantity_precision));
-        let price = |value: i64| format_fixed(value, price_precision).to_string();
+        let symbol = instrument.map_or("?", |found| found.symbol.as_str());
+        let price =
+            |value: i64| instrument.map_or("?".to_owned(), |found| at_step(value, found.price_precision, found.tick.0));
+        let quantity = |value: i64| {
+            instrument.map_or("?".to_owned(), |found| at_step(value, found.quantity_precision, found.lot.0))
+        };
         let position = report.position;
         let total = position.realized.saturating_add(report.unrealized).saturating_sub(position.fees);
         let style = if total < Money::ZERO { Color::Red } else { Color::Green };
+        let amount = |amount: Money| number(format!("{:.2}", amount.to_f64()));
         Row::new([
             Cell::from(status.strategy_name(report.strategy.0).to_owned()),
             Cell::from(symbol.to_owned()),
-            Cell::from(price(report.bid.0)),
-            Cell::from(price(report.ask.0)),
-            Cell::from(format_fixed(position.quantity.0, quantity_precision).to_string()),
-            Cell::from(price(position.average_price.0)),
-            Cell::from(format!("{:.2}", position.realized.to_f64())),
-            Cell::from(format!("{:.2}", report.unrealized.to_f64())),
-            Cell::from(format!("{:.2}", position.fees.to_f64())),
-            Cell::from(format!("{:.2}", total.to_f64())).style(Style::new().fg(style)),
-            Cell::from(report.open_orders.to_string()),
+            number(price(report.bid.0)),
+            number(price(report.ask.0)),
+            number(quantity(position.quantity.0)),
+            number(price(position.average_price.0)),
+            amount(position.realized),
+            amount(report.unrealized),
+            amount(position.fees),
+            amount(total).style(Style::new().fg(style)),
+            number(report.open_orders.to_string()),
         ])
     });
-    let widths = [16, 10, 11, 11, 10, 11, 10, 10, 8, 10, 6].map(Constraint::Length);
-    let head = [
-        "strategy",
-        "instrument",
-        "bid",
-        "ask",
-        "position",
-        "average",
-        "realized",
-        "unrealized",
-        "fees",
-        "net",
-        "orders",
-    ];
+    let widths = [16, 10, 11, 11, 10, 11, 9, 10, 8, 9, 4].map(Constraint::Length);
+    let names = ["bid", "ask", "position", "average", "realized", "unrealized", "fees", "net", "open"];
+    let head =
+        [Cell::from("strategy"), Cell::from("instrument")].into_iter().chain(names.map(|name| number(name.to_owned())));
     Table::new(rows.collect::<Vec<_>>(), widths)
         .header(Row::new(head).style(Style::new().add_modifier(Modifier::BOLD)))
-        .block(Block::bordered().title(" positions "))
+        .block(Block::bordered().title(" positions, profit and loss in the quote asset "))
+}
+
+/// A number's cell: columns of numbers stand flush right, so that their digits line up.
+fn number(text: String) -> Cell<'static> {
+    Cell::from(Line::from(text).right_aligned())
+}
+
+/// A value with as many decimals as its instrument's step has, rounded to the nearest: venues state eight places
+/// whatever they use.
+fn at_step(value: i64, precision: u8, step: i64) -> String {
+    let mut unused = 0;
+    let mut rest = step;
+    while unused < precision && rest != 0 && rest % 10 == 0 {
+        rest /= 10;
+        unused += 1;
+    }
+    let unit = 10_i64.pow(u32::from(unused));
+    let half = unit / 2 * value.signum();
+    format_fixed(value.saturating_add(half) / unit, precision - unused).to_string()
 }
 
 fn latency_widget(status: &Status) -> Paragraph<'static> {
-    let Latency { count, p50, p90, p99, p99_9, max } = Latency::of(&status.tick_to_trade);
     let denied: Vec<String> = status.denied.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     Paragraph::new(vec![
-        Line::from(format!("ns over {count} orders: p50 {p50}   p90 {p90}   p99 {p99}   p99.9 {p99_9}   max {max}")),
+        Line::from(Latency::of(&status.tick_to_trade).in_words()),
         Line::from(""),
         Line::from(format!("denied: {}", if denied.is_empty() { "none".to_owned() } else { denied.join(", ") })),
     ])
-    .block(Block::bordered().title(" tick to trade "))
+    .block(Block::bordered().title(" tick to trade: from a frame's arrival to its order's bytes "))
 }
 
 fn notices_widget(status: &Status, height: usize) -> Paragraph<'static> {
@@ -129,6 +141,22 @@ mod tests {
     };
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+
+    #[test]
+    fn values_have_the_decimals_of_their_step() {
+        for (value, precision, step, text) in [
+            (6_176_001_000_000, 8, 1_000_000, "61760.01"),
+            (6_178_055_277_777, 8, 1_000_000, "61780.55"),
+            (-6_178_055_577_777, 8, 1_000_000, "-61780.56"),
+            (600_000, 8, 1_000, "0.00600"),
+            (0, 8, 100_000_000, "0"),
+            (5, 0, 10, "5"),
+            (i64::MAX, 8, 1_000_000, "92233720368.54"),
+            (12, 2, 0, "0.12"),
+        ] {
+            assert_eq!(at_step(value, precision, step), text);
+        }
+    }
 
     #[test]
     fn the_view_shows_positions_prices_and_notices() {
@@ -178,7 +206,7 @@ mod tests {
             .draw(|frame| draw(frame, &status, &Totals { title: "demo".to_owned(), ..Totals::default() }))
             .expect("drawn");
         let shown = terminal.backend().to_string();
-        for text in ["maker", "BTCUSDT", "-0.00250", "61837.63", "depth gap: 5 expected, 7 found (×3)", "demo"] {
+        for text in ["maker", "BTCUSDT", "-0.00250 ", " 61837.63 ", "depth gap: 5 expected, 7 found (×3)", "demo"] {
             assert!(shown.contains(text), "{text} in\n{shown}");
         }
     }

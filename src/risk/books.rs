@@ -14,7 +14,7 @@ pub struct Holding {
     pub position: Position,
     /// What open orders may still make of it.
     pub exposure: Exposure,
-    /// Orders that are not proven terminal.
+    /// Orders of which anything is still reserved: not proven terminal, or with fills that are not booked yet.
     pub open_orders: u32,
     /// Reduce-only after a fill went over the position limit; the engine's own state may be stricter.
     pub trading_state: TradingState,
@@ -125,14 +125,12 @@ impl Books {
         {
             holding.exposure.reserve(side, before, after);
             market.exposure.reserve(side, before, after);
-        }
-    }
-
-    /// An order of this holding opened, or ended.
-    pub(super) fn count_order(&mut self, place: u32, is_open: bool) {
-        if let Some(holding) = self.holdings.get_mut(place as usize) {
             let count = holding.open_orders;
-            holding.open_orders = if is_open { count.saturating_add(1) } else { count.saturating_sub(1) };
+            holding.open_orders = match (before > 0, after > 0) {
+                (false, true) => count.saturating_add(1),
+                (true, false) => count.saturating_sub(1),
+                _ => count,
+            };
             holding.is_changed = true;
         }
     }

@@ -98,7 +98,6 @@ impl Core {
             limit: capacity,
             observed: capacity.saturating_add(1),
         })?;
-        self.books.count_order(place, true);
         self.books.reserve(place, order.side, 0, order.quantity.0);
         let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));

@@ -188,9 +188,6 @@ impl Core {
         }
         let after = *record;
         self.reserve_due(slot);
-        if before.status.is_open() != after.status.is_open() {
-            self.books.count_order(after.holding, after.status.is_open());
-        }
         if after.status.is_terminal() {
             self.orders.retire(slot);
         }

@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// Lists strategies, shows their parameters, begins a new one.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  gannet strategies list                     the strategies, one a line
+  gannet strategies schema market_maker      its parameters with their bounds, as a JSON Schema
+  gannet strategies new trend_follower       begin strategies/trend_follower.rs; the next build compiles it in")]
 pub struct StrategiesArgs {
     #[command(subcommand)]
     action: Action,

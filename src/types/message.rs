@@ -412,7 +412,7 @@ pub struct PositionReport {
     pub bid: Price,
     /// The best ask that it was valued at; zero until there is a mark.
     pub ask: Price,
-    /// Orders of this strategy in this instrument that are not proven terminal.
+    /// Orders of this strategy in this instrument that are not proven terminal, or whose fills are not all booked.
     pub open_orders: u32,
     /// In what.
     pub instrument: InstrumentId,
