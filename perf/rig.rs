@@ -291,11 +291,14 @@ impl Rig {
         }
     }
 
-    /// Polls every stage once, each with a fresh reading of the clock.
+    /// Polls every stage once, as the loop of a hot thread does.
     #[inline]
     pub fn cycle(&mut self) {
+        let mut now = self.clock.now();
         for stage in &mut self.stages {
-            stage.poll(self.clock.now());
+            if stage.poll(now) > 0 {
+                now = self.clock.now();
+            }
         }
     }
 

@@ -261,15 +261,7 @@ impl Stage for Gateway {
         if self.connection.is_none() || self.core.is_leaving {
             work_done += self.reconnect(now);
         }
-        // Risk has no room: what the venue says next waits in the socket, where nothing is lost.
-        if self.core.backlog.is_empty() {
-            work_done += self.read(now);
-        }
-        // Whether a frame just showed it, or a write failed since.
-        if std::mem::take(&mut self.core.is_broken) && self.connection.is_some() {
-            self.lost(Lost::GivenUp, now);
-            work_done += 1;
-        }
+        // Out before in: an order does not wait for the system call that reading the socket is.
         let (core, connection, clock) = (&mut self.core, &mut self.connection, &self.clock);
         work_done += self.cancels.drain(CANCELS_PER_CYCLE, |cancel| core.cancel(cancel, connection, now));
         work_done += self.orders.drain(ORDERS_PER_CYCLE, |approved| core.order(approved, connection, clock, now));
@@ -279,6 +271,15 @@ impl Stage for Gateway {
         }
         if let Some(connection) = connection {
             work_done += core.ask(connection, now);
+        }
+        // Risk has no room: what the venue says next waits in the socket, where nothing is lost.
+        if self.core.backlog.is_empty() {
+            work_done += self.read(now);
+        }
+        // Whether a frame just showed it, or a write failed since.
+        if std::mem::take(&mut self.core.is_broken) && self.connection.is_some() {
+            self.lost(Lost::GivenUp, now);
+            work_done += 1;
         }
         if now.since(self.looked_after_ns) >= KEEP_ALIVE_EVERY_NS {
             self.look_after(now);

@@ -159,10 +159,15 @@ pub fn spawn<S: Stage + 'static>(
             let unwound = catch_unwind(AssertUnwindSafe(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let mut work_done = 0;
+                    let mut now = clock.now();
                     for &index in &alive {
                         polled = index;
-                        if let Some(stage) = stages.get_mut(index) {
-                            work_done += stage.poll(clock.now());
+                        let Some(stage) = stages.get_mut(index) else { continue };
+                        let done = stage.poll(now);
+                        work_done += done;
+                        // A stage that had nothing to do took no time worth reading the clock for.
+                        if done > 0 {
+                            now = clock.now();
                         }
                     }
                     idle.after(work_done);

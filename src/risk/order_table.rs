@@ -77,8 +77,10 @@ impl OrderRecord {
 /// with the venue, until their slot is needed: the oldest goes first.
 #[derive(Debug)]
 pub struct OrderTable {
+    /// All there will ever be, so that no page is touched for the first time by an order; the first `used` are held.
     records: Vec<OrderRecord>,
-    capacity: usize,
+    used: usize,
+    is_warm: bool,
     index: Index<u64>,
     terminal: VecDeque<u32>,
 }
@@ -86,11 +88,14 @@ pub struct OrderTable {
 impl OrderTable {
     pub(super) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, Self::CAPACITY_MAX);
+        let mut terminal = VecDeque::from(vec![0; capacity]);
+        terminal.clear();
         Self {
-            records: Vec::with_capacity(capacity),
-            capacity,
+            records: vec![OrderRecord::default(); capacity],
+            used: 0,
+            is_warm: false,
             index: Index::new(capacity),
-            terminal: VecDeque::with_capacity(capacity),
+            terminal,
         }
     }
 
@@ -105,25 +110,25 @@ impl OrderTable {
 
     /// Every order held, old ones too, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = &OrderRecord> {
-        self.records.iter()
+        self.records.iter().take(self.used)
     }
 
     /// How many orders are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.used
     }
 
     /// Whether none is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.used == 0
     }
 
     /// How many orders fit.
     #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.capacity
+    pub fn capacity(&self) -> usize {
+        self.records.len()
     }
 
     #[inline]
@@ -143,19 +148,27 @@ impl OrderTable {
 
     /// Puts an order in; `None` where no slot is free or can be used again. Its id is new: control C09 sees to that.
     pub(super) fn insert(&mut self, record: OrderRecord) -> Option<u32> {
-        let slot = match u32::try_from(self.records.len()) {
-            Ok(slot) if self.records.len() < self.capacity => {
-                self.records.push(record);
-                slot
-            }
-            _ => {
-                let slot = self.reuse()?;
-                *self.records.get_mut(slot as usize)? = record;
-                slot
-            }
+        let slot = if self.used < self.records.len() {
+            self.used += 1;
+            u32::try_from(self.used - 1).ok()?
+        } else {
+            self.reuse()?
         };
+        *self.records.get_mut(slot as usize)? = record;
+        self.is_warm = false;
         self.index.insert(record.order.client_order_id.0, slot);
         Some(slot)
+    }
+
+    /// Brings the slot of the next order into the cache, which the whole table does not fit. To be called when there is
+    /// nothing to do, so that no order waits for memory.
+    #[inline]
+    pub(super) fn warm(&mut self) {
+        if !std::mem::replace(&mut self.is_warm, true) {
+            let is_fresh = self.used < self.records.len();
+            let next = if is_fresh { Some(self.used) } else { self.terminal.front().map(|&slot| slot as usize) };
+            std::hint::black_box(next.and_then(|slot| self.records.get(slot)).copied());
+        }
     }
 
     /// Lets a terminal order wait for its slot to be needed.

@@ -149,7 +149,11 @@ impl Stage for Risk {
         for shard in 0..core.shards.len() {
             work += core.send_updates(shard);
         }
-        work + core.report_positions()
+        work += core.report_positions();
+        if work == 0 {
+            core.orders.warm();
+        }
+        work
     }
 
     fn name(&self) -> &'static str {

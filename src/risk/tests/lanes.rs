@@ -128,8 +128,15 @@ fn positions_are_reported_at_intervals_and_the_newest_wins() {
     }
     rig.now = rig.now.plus(1_000);
     rig.poll();
-    let report = rig.positions.next().expect("due");
-    assert_eq!(report.unrealized.to_decimal_string(), "0.0001");
-    assert_eq!(rig.risk.unrealized(StrategyId(0), InstrumentId(0)), Some(report.unrealized));
-    assert!(rig.positions.next().is_none());
+    // A mark moves what is shown of everybody in the instrument, once.
+    let mut reports = Vec::new();
+    rig.positions.drain(u64::MAX, |report| reports.push(*report));
+    let own: Vec<_> = reports.iter().filter(|report| report.strategy == StrategyId(0)).collect();
+    assert_eq!(own.len(), 1);
+    assert_eq!((own[0].bid, own[0].ask), (quote.bid, quote.ask));
+    assert_eq!(own[0].unrealized.to_decimal_string(), "0.0001");
+    assert_eq!(rig.risk.unrealized(StrategyId(0), InstrumentId(0)), Some(own[0].unrealized));
+    rig.now = rig.now.plus(1_000);
+    rig.poll();
+    assert!(rig.positions.next().is_none(), "nothing changed");
 }

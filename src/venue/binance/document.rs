@@ -145,7 +145,9 @@ pub(super) fn pick<'t, 'i, const N: usize>(
     let mut picked = [None; N];
     for (key, value) in object.fields() {
         for (name, slot) in names.iter().zip(&mut picked) {
-            if *name == key && slot.replace(value).is_some() {
+            // The first byte tells most names apart, without the call that comparing strings is.
+            let is_alike = name.len() == key.len() && name.as_bytes().first() == key.as_bytes().first();
+            if is_alike && *name == key && slot.replace(value).is_some() {
                 return Err(DecodeError::Duplicate(name));
             }
         }
