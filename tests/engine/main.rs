@@ -89,15 +89,12 @@ async fn trade_watched(
 
 /// What the engine showed last: how a test sees inside.
 #[derive(Clone, Default)]
-struct Watch(Arc<Mutex<Seen>>);
+struct Watch(Arc<Mutex<(Seen, String)>>);
 
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(dead_code, reason = "shown where a test waits in vain")]
 struct Seen {
     /// Strategies that have paid a fee: they have had a fill.
     strategies_filled: usize,
-    open_orders: u64,
-    disconnects: u64,
     orders_sent: u64,
     fills: u64,
     feed_connects: u64,
@@ -110,17 +107,20 @@ struct Seen {
 
 impl Watch {
     fn now(&self) -> Seen {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().0
+    }
+
+    /// Everything that is known of a run that went wrong.
+    fn story(&self) -> String {
+        self.0.lock().unwrap().1.clone()
     }
 }
 
 impl Display for Watch {
     fn show(&mut self, status: &Status, counters: &Counters) -> std::io::Result<()> {
         let (feed, gateway) = (&counters.feeds[0], &counters.gateways[0]);
-        *self.0.lock().unwrap() = Seen {
+        let seen = Seen {
             strategies_filled: status.positions.values().filter(|report| report.position.fees != Money::ZERO).count(),
-            open_orders: status.positions.values().map(|report| u64::from(report.open_orders)).sum(),
-            disconnects: gateway.disconnects.get(),
             orders_sent: gateway.orders_sent.get(),
             fills: counters.risk.fills.get(),
             feed_connects: feed.connects.get(),
@@ -130,6 +130,13 @@ impl Display for Watch {
             notices_dropped: gateway.notices_dropped.get() + counters.risk.notices_dropped.get(),
             samples_dropped: gateway.samples_dropped.get(),
         };
+        let counts = |list: Vec<(&'static str, u64)>| list.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        let mut story = format!("{:?}\n{:?}\n", counts(feed.list().to_vec()), counts(gateway.list().to_vec()));
+        story += &format!("{:?}\n{:?}\n", counts(counters.risk.list().to_vec()), status.denied);
+        for (line, count) in &status.lines {
+            story += &format!("  {line} (x{count})\n");
+        }
+        *self.0.lock().unwrap() = (seen, story);
         Ok(())
     }
 }
@@ -143,7 +150,7 @@ async fn until(watch: &Watch, what: &str, is_true: impl Fn(&Seen) -> bool) {
         }
     };
     let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
-    waited.unwrap_or_else(|_| panic!("never came: {what}; {:?}", watch.now()));
+    waited.unwrap_or_else(|_| panic!("never came: {what}; {}", watch.story()));
 }
 
 /// The end of every run, good weather or bad: both sides' books agree, no order was sent twice, none is open.
