@@ -131,5 +131,7 @@ fn positions_are_reported_at_intervals_and_the_newest_wins() {
     let report = rig.positions.next().expect("due");
     assert_eq!(report.unrealized.to_decimal_string(), "0.0001");
     assert_eq!(rig.risk.unrealized(StrategyId(0), InstrumentId(0)), Some(report.unrealized));
-    assert!(rig.positions.next().is_none());
+    let other = rig.positions.next().expect("the other strategy's in the same market");
+    assert_eq!((other.strategy, other.instrument, other.bid), (StrategyId(1), InstrumentId(0), Price(10_100)));
+    assert!(rig.positions.next().is_none(), "not the other market's");
 }
