@@ -521,7 +521,7 @@ pub fn is_loopback(url: &str) -> bool {
 /// Takes the value at `path` (`a.b[0].c`) out, if it is there. Items of lists become null, so that others keep their
 /// places.
 fn remove(value: &mut serde_json::Value, path: &str) {
-    let pointer = path.replace('.', "/").replace('[', "/").replace(']', "");
+    let pointer = path.replace(['.', '['], "/").replace(']', "");
     let pointer = format!("/{pointer}");
     let Some((parent, key)) = pointer.rsplit_once('/') else { return };
     match value.pointer_mut(parent) {

@@ -9,7 +9,7 @@ use crate::pipeline::clock::Clock;
 use crate::pipeline::threads::{allowed_cores, plan};
 use crate::risk::KillWord;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file that is read where no other is named.
 const DEFAULT_FILE: &str = "gannet.toml";
@@ -100,7 +100,7 @@ pub fn check(args: &CheckArgs) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-fn load(path: &PathBuf) -> Result<Config, Vec<String>> {
+fn load(path: &Path) -> Result<Config, Vec<String>> {
     if !path.exists() {
         let hint = "gannet check --example prints a commented one";
         return Err(vec![format!("{}: there is no such file; {hint}", path.display())]);

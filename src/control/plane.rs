@@ -207,8 +207,7 @@ impl Plane {
         for index in 0..self.ends.venues.len() {
             let Some(client) = self.clients.get(index) else { continue };
             let (market_stream, order_api) = (client.market_stream.clone(), client.order_api.clone());
-            loop {
-                let Some(venue) = self.ends.venues.get_mut(index) else { break };
+            while let Some(venue) = self.ends.venues.get_mut(index) {
                 if venue.gateway_requests.next().is_some() {
                     let arrivals = venue.gateway_arrivals.clone();
                     self.connect(index, order_api.clone(), arrivals);

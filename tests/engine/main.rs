@@ -7,7 +7,12 @@
     clippy::indexing_slicing,
     reason = "tests fail by panicking"
 )]
-#![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may wait and print")]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests may wait, lock and print"
+)]
 
 mod faults;
 mod proxy;
