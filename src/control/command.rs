@@ -73,7 +73,7 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
         kill: KillWord::new(),
     };
     let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;
-    print(&summary, args.json).map_err(|error| vec![error.to_string()])
+    print(&summary, args.json)
 }
 
 /// Judges a configuration whole.

@@ -3,7 +3,7 @@
 use super::engine::{self, Run};
 use super::plane::{Display, NoDisplay};
 use super::status::Status;
-use super::summary::Summary;
+use super::summary::{Summary, VenueSummary};
 use super::view::{Totals, draw};
 use crate::config::{Config, LayoutName};
 use crate::exchange::{DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, Speed};
@@ -137,7 +137,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     if let Some(exchange) = exchange {
         exchange.stop();
     }
-    print(&summary?, args.json).map_err(|error| one(&error))
+    print(&summary?, args.json)
 }
 
 fn speed(times: f64) -> Speed {
@@ -152,15 +152,20 @@ fn speed(times: f64) -> Speed {
 /// Prints a summary: as one line of JSON, or in words.
 ///
 /// # Errors
-/// Where standard output is gone.
-pub fn print(summary: &Summary, json: bool) -> std::io::Result<()> {
+/// Where standard output is gone, or a venue's books are not ours: whoever calls must look.
+pub fn print(summary: &Summary, json: bool) -> Result<(), Vec<String>> {
     let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer(&mut out, summary)?;
-        writeln!(out)
-    } else {
-        write!(out, "{summary}")
+    let text = if json { serde_json::to_string(summary).map(|text| text + "\n") } else { Ok(summary.to_string()) };
+    let text = text.map_err(|error| vec![error.to_string()])?;
+    out.write_all(text.as_bytes()).map_err(|error| vec![error.to_string()])?;
+    let disagreeing: Vec<_> = summary.venues.iter().filter(|venue| !venue.agrees).collect();
+    if disagreeing.is_empty() {
+        return Ok(());
     }
+    let told = |venue: &&VenueSummary| {
+        format!("venue {} disagrees with our books: {}", venue.name, venue.differences.join("; "))
+    };
+    Err(disagreeing.iter().map(told).collect())
 }
 
 /// Resolves at SIGINT, SIGTERM, or after `duration`.

@@ -7,7 +7,12 @@
     clippy::indexing_slicing,
     reason = "tests fail by panicking"
 )]
-#![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may wait and print")]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests may wait, lock and print"
+)]
 
 mod faults;
 mod proxy;
@@ -89,15 +94,12 @@ async fn trade_watched(
 
 /// What the engine showed last: how a test sees inside.
 #[derive(Clone, Default)]
-struct Watch(Arc<Mutex<Seen>>);
+struct Watch(Arc<Mutex<(Seen, String)>>);
 
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(dead_code, reason = "shown where a test waits in vain")]
 struct Seen {
     /// Strategies that have paid a fee: they have had a fill.
     strategies_filled: usize,
-    open_orders: u64,
-    disconnects: u64,
     orders_sent: u64,
     fills: u64,
     feed_connects: u64,
@@ -110,17 +112,20 @@ struct Seen {
 
 impl Watch {
     fn now(&self) -> Seen {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().0
+    }
+
+    /// Everything that is known of a run that went wrong.
+    fn story(&self) -> String {
+        self.0.lock().unwrap().1.clone()
     }
 }
 
 impl Display for Watch {
     fn show(&mut self, status: &Status, counters: &Counters) -> std::io::Result<()> {
         let (feed, gateway) = (&counters.feeds[0], &counters.gateways[0]);
-        *self.0.lock().unwrap() = Seen {
+        let seen = Seen {
             strategies_filled: status.positions.values().filter(|report| report.position.fees != Money::ZERO).count(),
-            open_orders: status.positions.values().map(|report| u64::from(report.open_orders)).sum(),
-            disconnects: gateway.disconnects.get(),
             orders_sent: gateway.orders_sent.get(),
             fills: counters.risk.fills.get(),
             feed_connects: feed.connects.get(),
@@ -130,20 +135,28 @@ impl Display for Watch {
             notices_dropped: gateway.notices_dropped.get() + counters.risk.notices_dropped.get(),
             samples_dropped: gateway.samples_dropped.get(),
         };
+        let counts =
+            |list: Vec<(&'static str, u64)>| list.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        let mut story = format!("{:?}\n{:?}\n", counts(feed.list().to_vec()), counts(gateway.list().to_vec()));
+        story += &format!("{:?}\n{:?}\n", counts(counters.risk.list().to_vec()), status.denied);
+        for (line, count) in &status.lines {
+            story += &format!("  {line} (x{count})\n");
+        }
+        *self.0.lock().unwrap() = (seen, story);
         Ok(())
     }
 }
 
-/// Waits until `is_true` of what the engine shows, at most a minute: an order that the venue never saw is in
-/// doubt for 16 seconds, by its rules.
+/// Waits until `is_true` of what the engine shows, at most a minute: an order that the venue never saw is in doubt for
+/// 16 seconds, by its rules. Looks are counted, not time, as a busy machine may let this process wait.
 async fn until(watch: &Watch, what: &str, is_true: impl Fn(&Seen) -> bool) {
-    let wait = async {
-        while !is_true(&watch.now()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    for _ in 0..3_000 {
+        if is_true(&watch.now()) {
+            return;
         }
-    };
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wait).await;
-    waited.unwrap_or_else(|_| panic!("never came: {what}; {:?}", watch.now()));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("never came: {what}; {}", watch.story());
 }
 
 /// The end of every run, good weather or bad: both sides' books agree, no order was sent twice, none is open.
