@@ -454,3 +454,31 @@ fn frames_that_come_byte_by_byte_say_the_same() {
     assert_eq!(run(true), run(false));
     assert_eq!(run(true).len(), 2 + 3 + 4);
 }
+
+#[test]
+fn notices_that_nobody_takes_are_dropped_and_counted() {
+    let (mut rig, mut venue) = Rig::connected();
+    for id in 0..300 {
+        rig.say(&mut venue, &[quote(id, "99.00", "101.00").replace("BTCUSDT", "XRPUSDT")]);
+    }
+    assert_eq!((rig.noticed().len(), rig.counters.notices_dropped.get()), (256, 44));
+}
+
+#[test]
+fn requests_that_find_no_room_are_made_again() {
+    let mut rig = Rig::new(&[64]);
+    rig.poll();
+    let mut venue = rig.connect();
+    let mut seconds = |rig: &mut Rig, count: usize| {
+        for _ in 0..count {
+            rig.wait(1_000);
+            rig.say(&mut venue, &["{}".to_owned()]);
+        }
+    };
+    seconds(&mut rig, 1_200);
+    assert_eq!(rig.requested().len(), 64);
+    assert_eq!(rig.counters.snapshots_requested.get(), 63, "what found no room is not counted as asked");
+    seconds(&mut rig, 31);
+    let requests = rig.requested();
+    assert!(requests.contains(&Request::Snapshot(BTC)) && requests.contains(&Request::Snapshot(ETH)), "{requests:?}");
+}
