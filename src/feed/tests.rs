@@ -28,6 +28,7 @@ impl ByteStream for Near {
 struct Rig {
     feed: Feed,
     now: Timestamp,
+    clock: Clock,
     inputs: Sender<FeedMessage>,
     shards: Vec<Receiver<MarketMessage>>,
     requests: Receiver<Request>,
@@ -71,8 +72,21 @@ impl Rig {
         };
         let now = Timestamp::from_millis(1_700_000_000_000);
         let counters = Shared::<FeedCounters>::default();
-        let feed = Feed::new(config, lanes, Clock::virtual_at(now), Shared::clone(&counters));
-        Self { feed, now, inputs, shards, requests, notices, arrivals, retired, counters, is_byte_by_byte: false }
+        let clock = Clock::virtual_at(now);
+        let feed = Feed::new(config, lanes, clock.clone(), Shared::clone(&counters));
+        Self {
+            feed,
+            now,
+            clock,
+            inputs,
+            shards,
+            requests,
+            notices,
+            arrivals,
+            retired,
+            counters,
+            is_byte_by_byte: false,
+        }
     }
 
     /// Connected; what led to it is forgotten.
@@ -96,6 +110,7 @@ impl Rig {
     fn wait(&mut self, millis: u64) {
         for _ in 0..millis / 50 {
             self.now = self.now.plus(50_000_000);
+            self.clock.set(self.now);
             self.feed.poll(self.now);
         }
         self.poll();

@@ -566,10 +566,8 @@ impl Core {
                     self.report(report, received_ns);
                 }
             }
-            (RequestKind::Status, Some(error)) => {
-                if classify(response.status, error.code) == Refusal::NoSuchOrder {
-                    self.no_such_order(id, error.code, received_ns);
-                }
+            (RequestKind::Status, Some(error)) if classify(response.status, error.code) == Refusal::NoSuchOrder => {
+                self.no_such_order(id, error.code, received_ns);
             }
             (RequestKind::MyTrades, None) => self.trades(response.subject, codec.reports(), received_ns),
             // The report stream tells what became of a cancel; what else is refused is asked again when it is overdue.
