@@ -185,6 +185,12 @@ impl DepthSync {
         true
     }
 
+    /// Whether updates are missing between the book and this one.
+    #[must_use]
+    pub fn is_ahead(&self, update: &DepthUpdate) -> bool {
+        self.state == State::Synced && matches!(self.follows(update), Follows::No { .. })
+    }
+
     /// Judges an update. With [`Verdict::Apply`] the caller passes `levels` on; otherwise they are kept here if needed.
     pub fn on_update(&mut self, update: DepthUpdate, levels: impl Iterator<Item = SideLevel>) -> Verdict {
         if self.state != State::Synced {

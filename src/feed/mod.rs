@@ -23,6 +23,8 @@ use outbox::{LevelStamp, Outbox};
 const FRAMES_PER_CYCLE: usize = 8;
 /// Fetched messages taken in one cycle.
 const INPUTS_PER_CYCLE: u64 = 4_096;
+/// How long a connection that was replaced is read on, so that nothing is missed before its successor's streams begin.
+const OVERLAP_NS: u64 = 10_000_000_000;
 /// How often a connection is looked after.
 const KEEP_ALIVE_EVERY_NS: u64 = 100_000_000;
 
@@ -72,6 +74,8 @@ pub struct Feed {
     name: &'static str,
     clock: Clock,
     connection: Option<Box<Connection>>,
+    /// The one before, which the venue is about to end, and until when it is read.
+    leaving: Option<(Box<Connection>, Timestamp)>,
     backoff: Backoff,
     wants_connection: bool,
     looked_after_ns: Timestamp,
@@ -95,6 +99,8 @@ struct Core {
     is_delivering: bool,
     /// Whether the venue said that it is about to close.
     is_leaving: bool,
+    /// Whether the connection before is still read: what the new one brings too early comes from there.
+    is_overlapping: bool,
 }
 
 impl Feed {
@@ -115,6 +121,7 @@ impl Feed {
             name: config.name,
             clock,
             connection: None,
+            leaving: None,
             backoff: Backoff::new(config.seed),
             wants_connection: false,
             looked_after_ns: Timestamp::UNKNOWN,
@@ -131,6 +138,7 @@ impl Feed {
                 history: None,
                 is_delivering: false,
                 is_leaving: false,
+                is_overlapping: false,
             },
         }
     }
@@ -152,9 +160,11 @@ impl Feed {
                             .excerpt(b"the subscription does not fit the write buffer"),
                     );
                 }
-                // Make before break: the old connection served until here, and the ids remove what both deliver.
+                // Make before break: both serve for a while, and the ids remove what both deliver.
                 if let Some(old) = self.connection.replace(connection) {
-                    self.port.retire(old);
+                    self.retire_leaving();
+                    self.leaving = Some((old, now.plus(OVERLAP_NS)));
+                    self.core.is_overlapping = true;
                 }
                 self.backoff.connected(now);
                 for outbox in &mut self.core.outboxes {
@@ -172,8 +182,40 @@ impl Feed {
         }
     }
 
+    /// Reads on what the connection before still brings, until it ends or its time is over.
+    #[cold]
+    fn read_leaving(&mut self, now: Timestamp) -> usize {
+        let Some((connection, until)) = &mut self.leaving else { return 0 };
+        let (clock, codec, core) = (&self.clock, &mut self.codec, &mut self.core);
+        core.is_overlapping = false;
+        let was_leaving = core.is_leaving;
+        let polled = connection.poll(
+            FRAMES_PER_CYCLE,
+            || clock.now(),
+            |frame, received_ns| core.frame(codec, frame, received_ns),
+        );
+        // What it says of its own end is known.
+        core.is_leaving = was_leaving;
+        core.is_overlapping = true;
+        match polled {
+            Ok(count) if now < *until => count,
+            Ok(_) | Err(_) => {
+                self.retire_leaving();
+                1
+            }
+        }
+    }
+
+    fn retire_leaving(&mut self) {
+        self.core.is_overlapping = false;
+        if let Some((connection, _)) = self.leaving.take() {
+            self.port.retire(connection);
+        }
+    }
+
     #[cold]
     fn lost(&mut self, lost: Lost, now: Timestamp) {
+        self.retire_leaving();
         if let Some(connection) = self.connection.take() {
             self.port.retire(connection);
         }
@@ -194,8 +236,8 @@ impl Feed {
 
     fn look_after(&mut self, now: Timestamp) {
         self.looked_after_ns = now;
-        let slow_frames = &self.core.counters.slow_frames;
-        slow_frames.add(self.codec.slow_frames().saturating_sub(slow_frames.get()));
+        let counters = &self.core.counters;
+        counters.slow_frames.add(self.codec.slow_frames().saturating_sub(counters.slow_frames.get()));
         if let Some(connection) = &mut self.connection
             && let Err(lost) = connection.keep_alive(now)
         {
@@ -224,6 +266,9 @@ impl Stage for Feed {
         }
         if now.since(self.looked_after_ns) >= KEEP_ALIVE_EVERY_NS {
             self.look_after(now);
+        }
+        if self.leaving.is_some() {
+            work_done += self.read_leaving(now);
         }
         let Some(connection) = &mut self.connection else { return work_done };
         let (clock, codec, core) = (&self.clock, &mut self.codec, &mut self.core);
@@ -304,14 +349,14 @@ impl Core {
         stream.quote_update_id = update_id;
         // A crossed quote goes on all the same: risk must see that there is no market, not the last good one.
         let is_crossed = quote.bid_quantity.0 > 0 && quote.ask_quantity.0 > 0 && quote.bid >= quote.ask;
-        let is_news = is_crossed && !std::mem::replace(&mut stream.was_crossed, is_crossed);
+        let was_crossed = std::mem::replace(&mut stream.was_crossed, is_crossed);
         for outbox in &mut self.outboxes {
             outbox.quote(instrument, quote);
         }
         if is_crossed {
             self.counters.crossed_quotes.increment();
         }
-        if is_news {
+        if is_crossed && !was_crossed {
             let notice = Notice::new(NoticeCode::CrossedBook, quote.received_ns).instrument(instrument);
             self.notice(notice.values(i128::from(quote.bid.0), i128::from(quote.ask.0)));
         }
@@ -323,6 +368,9 @@ impl Core {
         let Some(Some(stream)) = self.streams.get_mut(instrument.index()) else { return };
         if first_id <= stream.trade_id {
             self.counters.old_events.increment();
+            return;
+        }
+        if self.is_overlapping && stream.trade_id != 0 && first_id > stream.trade_id.saturating_add(1) {
             return;
         }
         stream.trade_id = last_id;
@@ -346,6 +394,9 @@ impl Core {
             bids.iter().map(side(Side::Buy)).chain(asks.iter().map(side(Side::Sell)))
         };
         let received_ns = update.received_ns;
+        if self.is_overlapping && stream.depth.is_ahead(&update) {
+            return;
+        }
         match stream.depth.on_update(update, levels()) {
             Verdict::Apply => {
                 let stamp =
@@ -485,3 +536,6 @@ impl Core {
         work_done
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,11 @@ pub enum Outcome {
 }
 
 /// Every lane of the machine with its outcome, by the name it is built under.
+//
+// Where each outcome is tested, in order: `feed/tests.rs` and `feed/outbox.rs`; `strategy/shard_tests.rs` for the
+// shard's three; `risk/tests/lanes.rs` for the gateway's orders and cancels; `gateway/tests/orders.rs` for reports;
+// `risk/tests/lanes.rs` for updates and positions; `gateway/tests/orders.rs` for sent orders; `feed/tests.rs` for notices
+// and requests. Commands, snapshots and history wait on the cold plane: `control`.
 pub const OUTCOMES: &[(&str, Outcome)] = &[
     ("feed → shard: market", Outcome::Conflate),
     ("shard → risk: orders", Outcome::Deny),
