@@ -154,3 +154,38 @@ pub(super) fn pick<'t, 'i, const N: usize>(
     }
     Ok(picked)
 }
+
+/// The fields of an event whose names are single letters, by letter: one look at each field, however many are wanted.
+pub(super) struct Letters<'t, 'i>([Option<Value<'t, 'i>>; 64]);
+
+impl<'t, 'i> Letters<'t, 'i> {
+    /// Takes them in, refusing any that is there twice, as [`pick`] does. Fields with longer names are skipped.
+    pub(super) fn of(event: Value<'t, 'i>) -> Result<Self, DecodeError> {
+        let mut letters = [None; 64];
+        for (key, value) in event.fields() {
+            if let [letter] = key.as_bytes()
+                && let Some(slot) = Self::place(*letter).and_then(|place| letters.get_mut(place))
+                && slot.replace(value).is_some()
+            {
+                return Err(DecodeError::Duplicate(Self::name(*letter)));
+            }
+        }
+        Ok(Self(letters))
+    }
+
+    /// The field of this letter.
+    pub(super) fn get(&self, letter: u8) -> Option<Value<'t, 'i>> {
+        self.0.get(Self::place(letter)?).copied().flatten()
+    }
+
+    fn name(letter: u8) -> &'static str {
+        const NAMES: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ......abcdefghijklmnopqrstuvwxyz";
+        let at = usize::from(letter.saturating_sub(b'A'));
+        NAMES.get(at..=at).unwrap_or_default()
+    }
+
+    /// The low six bits tell all letters apart, in both cases.
+    fn place(letter: u8) -> Option<usize> {
+        letter.is_ascii_alphabetic().then_some(usize::from(letter & 63))
+    }
+}

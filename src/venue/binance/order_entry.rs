@@ -233,6 +233,8 @@ impl OrderEncoder {
         timestamp_ms: u64,
     ) -> Result<&[u8], EncodeError> {
         self.begin(RequestKind::MyTrades, &hexadecimal(venue_order_id), b"myTrades");
+        // The most that one answer may have; without it the venue cuts at 500.
+        self.number(b"\"limit\":", 1_000);
         self.number(b"\"orderId\":", venue_order_id);
         self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
         self.number(b"\"timestamp\":", timestamp_ms);

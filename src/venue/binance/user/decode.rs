@@ -1,6 +1,6 @@
 //! The venue's words and rows, and what they are to us.
 
-use super::super::document::{Value, pick};
+use super::super::document::{Letters, Value, pick};
 use super::super::market::DecodeError;
 use super::super::order_entry::RequestKind;
 use super::{Account, BALANCES_MAX, Balance, ROWS_MAX, Response, UserFrame, VenueError};
@@ -29,10 +29,12 @@ impl Names {
     }
 
     pub(super) fn execution_report(&self, event: Value<'_, '_>) -> Result<UserFrame, DecodeError> {
-        let [symbol, client, original, side, kind, status, reason, order] =
-            pick(event, &["s", "c", "C", "S", "x", "X", "r", "i"])?;
-        let [last_quantity, total, last_price, fee, fee_asset, time, trade, is_maker] =
-            pick(event, &["l", "z", "L", "n", "N", "T", "t", "m"])?;
+        let letters = Letters::of(event)?;
+        let [symbol, client, original, side] = [b's', b'c', b'C', b'S'].map(|letter| letters.get(letter));
+        let [kind, status, reason, order] = [b'x', b'X', b'r', b'i'].map(|letter| letters.get(letter));
+        let [last_quantity, total, last_price] = [b'l', b'z', b'L'].map(|letter| letters.get(letter));
+        let [fee, fee_asset, time, trade] = [b'n', b'N', b'T', b't'].map(|letter| letters.get(letter));
+        let is_maker = letters.get(b'm');
         // A cancel has an id of its own in `c`, and that of the order it cancels in `C`.
         let client = match original.and_then(Value::text) {
             Some(original) if !original.is_empty() => original,
