@@ -74,7 +74,6 @@ extern crate self as gannet;
 // In the order in which data flows.
 pub mod types;
 
-#[allow(clippy::disallowed_macros, reason = "cold: builds the machine once; its lanes and loop use none")]
 pub mod pipeline;
 
 pub mod feed;

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod idle;
 pub mod lane;
 pub mod stage;
+#[allow(clippy::disallowed_macros, reason = "cold: plans before any thread starts; its loop uses none")]
 pub mod threads;
 
 use crate::feed::{Feed, FeedConfig, FeedLanes};
@@ -332,6 +333,7 @@ impl Machine {
     ///
     /// # Errors
     /// What is wrong with the layout, or that the system refuses a thread.
+    #[expect(clippy::disallowed_macros, reason = "cold: once, at start")]
     pub fn start(self, layout: &Layout, idle: IdleStrategy) -> Result<(Running, ColdEnds, Counters), Vec<String>> {
         let names: Vec<&str> = self.stages.iter().map(HotStage::name).collect();
         let plan = threads::plan(layout, &names, &threads::allowed_cores())?;
