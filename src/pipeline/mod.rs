@@ -35,15 +35,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use threads::{Layout, OnPanic};
 
-/// Messages a lane holds, by what it carries.
+/// Messages a lane holds, by what it carries. As few as a burst needs: a ring is written round and round, so that all of
+/// it has to stay in the cache for an order not to wait for memory.
 mod capacity {
     /// A snapshot of 2,000 levels must fit whole.
     pub const MARKET: usize = super::lane::CAPACITY_MAX;
-    pub const ORDERS: usize = 256;
-    pub const CANCELS: usize = 1_024;
-    pub const MARKS: usize = 256;
-    pub const REPORTS: usize = 1_024;
-    pub const UPDATES: usize = 1_024;
+    /// Two bursts of one handler.
+    pub const ORDERS: usize = 128;
+    pub const CANCELS: usize = 256;
+    pub const MARKS: usize = 64;
+    pub const REPORTS: usize = 256;
+    pub const UPDATES: usize = 256;
     pub const DISPLAY: usize = 1_024;
     pub const COMMANDS: usize = 16;
     pub const REQUESTS: usize = 256;
