@@ -286,3 +286,79 @@ impl Plane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::ColdVenue;
+    use crate::pipeline::lane::{Receiver, lane};
+    use crate::types::{Timestamp, VenueId};
+
+    /// A plane in front of lanes of two messages, and the hot ends of those to a feed, a shard and to risk.
+    fn plane() -> (Plane, Receiver<FeedMessage>, Receiver<ShardCommand>, Receiver<RiskCommand>) {
+        let (inputs, feed) = lane(2);
+        let (shard_commands, shard) = lane(2);
+        let (risk_commands, risk) = lane(2);
+        let (feed_arrivals, gateway_arrivals) = (crossbeam::channel::bounded(1).0, crossbeam::channel::bounded(1).0);
+        let venue = ColdVenue {
+            venue: VenueId(0),
+            inputs,
+            feed_requests: lane(2).1,
+            feed_arrivals,
+            gateway_requests: lane(2).1,
+            gateway_arrivals,
+            sent: lane(2).1,
+        };
+        let ends = ColdEnds {
+            venues: vec![venue],
+            shards: vec![shard_commands],
+            risk: risk_commands,
+            positions: lane(2).1,
+            notices: Vec::new(),
+            retired: crossbeam::channel::bounded(1).1,
+        };
+        let clock = Clock::virtual_at(Timestamp::from_nanos(1));
+        let (clients, instruments) = (Arc::new(Vec::new()), Arc::new(Instruments::new()));
+        (Plane::new(ends, Counters::default(), clients, instruments, Vec::new(), clock, 1), feed, shard, risk)
+    }
+
+    #[test]
+    fn what_the_feed_has_no_room_for_waits_in_order() {
+        let (mut plane, mut feed, ..) = plane();
+        let instrument = InstrumentId(0);
+        plane.take_fetched(Fetched::History(0, instrument, vec![HistoryBar::default(); 4]));
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            plane.drain();
+            feed.drain(u64::MAX, |message| seen.push(message.input));
+        }
+        let bar = FeedInput::HistoryBar(HistoryBar::default());
+        assert_eq!(seen, [bar, bar, bar, bar, FeedInput::HistoryEnd]);
+    }
+
+    #[test]
+    fn commands_wait_for_room() {
+        let (mut plane, _, mut shard, mut risk) = plane();
+        for _ in 0..2 {
+            plane.ends.shards[0].try_send(ShardCommand::StopAll).expect("room");
+            plane.ends.risk.try_send(RiskCommand::CancelAll).expect("room");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (mut stops, mut commands) = (0, Vec::new());
+        runtime.block_on(async {
+            let hot = async {
+                while commands.len() < 4 {
+                    sleep(TICK * 3).await;
+                    stops += shard.drain(u64::MAX, |_| {});
+                    risk.drain(u64::MAX, |command| commands.push(*command));
+                }
+            };
+            let mut display = NoDisplay;
+            let (open_orders, ()) = tokio::join!(plane.shut_down(&mut display, Duration::from_secs(60)), hot);
+            assert_eq!(open_orders, 0);
+        });
+        assert_eq!(stops, 3);
+        let stop = RiskCommand::SetTradingState(TradingState::CancelOnly);
+        assert_eq!(commands, [RiskCommand::CancelAll, RiskCommand::CancelAll, stop, RiskCommand::CancelAll]);
+    }
+}

@@ -39,7 +39,7 @@ pub enum Outcome {
 // Where each outcome is tested, in order: `feed/tests.rs` and `feed/outbox.rs`; `strategy/shard_tests.rs` for the
 // shard's three; `risk/tests/lanes.rs` for the gateway's orders and cancels; `gateway/tests/orders.rs` for reports;
 // `risk/tests/lanes.rs` for updates and positions; `gateway/tests/orders.rs` for sent orders; `feed/tests.rs` for notices
-// and requests. Commands, snapshots and history wait on the cold plane: `control`.
+// and requests; `control/plane.rs` for commands, snapshots and history.
 pub const OUTCOMES: &[(&str, Outcome)] = &[
     ("feed → shard: market", Outcome::Conflate),
     ("shard → risk: orders", Outcome::Deny),
