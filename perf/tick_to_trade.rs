@@ -178,7 +178,11 @@ fn fused(mut rig: Rig, rate: u64, count: u64) -> Measured {
             released += 1;
         }
         rig.cycle();
-        done += drain(&mut rig, |index, sent| measured.record(sent, start_ns + (index - WARM_UP) * interval_ns));
+        let sent = drain(&mut rig, |index, sent| measured.record(sent, start_ns + (index - WARM_UP) * interval_ns));
+        done += sent;
+        if sent > 0 {
+            rig.quotes.warm(rig.quote_bytes);
+        }
     }
     measured
 }
@@ -187,6 +191,7 @@ fn fused(mut rig: Rig, rate: u64, count: u64) -> Measured {
 fn drain(rig: &mut Rig, mut visit: impl FnMut(u64, &SentOrder)) -> u64 {
     let (reports, report_bytes) = (&rig.reports, rig.report_bytes);
     let count = rig.cold.venues[0].sent.drain(u64::MAX, |sent| {
+        reports.warm(report_bytes);
         reports.release(report_bytes);
         visit(u64::from(sent.client_order_id.sequence()) - 1, sent);
     });

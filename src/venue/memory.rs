@@ -44,13 +44,17 @@ impl MemoryStream {
 }
 
 impl MemoryControl {
-    /// Lets the reader have `count` more bytes; past the end of the incoming bytes they begin again. They are in the
-    /// cache by then, as bytes are that the system has just copied out of a packet.
+    /// Lets the reader have `count` more bytes; past the end of the incoming bytes they begin again.
     pub fn release(&self, count: usize) {
+        self.state.released.fetch_add(count, Ordering::Release);
+    }
+
+    /// Brings the next `count` bytes into the cache, where bytes are that the system has just copied out of a packet. To
+    /// be called before they are due.
+    pub fn warm(&self, count: usize) {
         let start = self.state.released.load(Ordering::Relaxed).checked_rem(self.incoming.len()).unwrap_or(0);
         let touched = self.incoming.iter().skip(start).take(count).step_by(32);
         std::hint::black_box(touched.fold(0u8, |sum, &byte| sum.wrapping_add(byte)));
-        self.state.released.fetch_add(count, Ordering::Release);
     }
 
     /// How many bytes were read in all.
