@@ -14,9 +14,13 @@ pub mod status;
 pub mod summary;
 pub mod view;
 
+use std::io::IsTerminal;
+
 /// Logs to standard error, as `filter` says; a filter that cannot be read logs at `info`.
 pub fn log_to_stderr(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
     // A second call, as in tests, keeps the first one's subscriber.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let colored = std::io::stderr().is_terminal();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colored).with_writer(std::io::stderr).try_init();
 }
