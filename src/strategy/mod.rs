@@ -387,7 +387,7 @@ pub enum Event<'a> {
     Signal(&'a Signal),
     /// [`Strategy::on_timer`].
     Timer(Timestamp),
-    /// [`Strategy::on_params`]; of another type than the strategy's own they are a [`AnyStrategy::WRONG_PARAMS`].
+    /// [`Strategy::on_params`]; of another type than the strategy's own they are a `WRONG_PARAMS` of [`AnyStrategy`].
     Params(&'a (dyn Any + Send)),
     /// [`Strategy::on_stop`].
     Stop,

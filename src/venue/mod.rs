@@ -1,6 +1,6 @@
 //! Wire formats: bytes to messages and messages to bytes, without I/O, and the mover of bytes below them.
 //!
-//! [`websocket`] cuts the byte stream into frames and [`handshake`] opens it; [`socket`] moves the bytes, [`connect`]
+//! [`websocket`] cuts the byte stream into frames and [`handshake`] opens it; [`socket`] moves the bytes, [`mod@connect`]
 //! makes the connection (cold). Each venue has a folder of its own: what its frames mean.
 
 pub mod binance;

@@ -118,8 +118,8 @@ impl UserCodec {
 
     /// The orders or fills of the answer decoded last.
     ///
-    /// An order that was placed is [`ReportKind::Accepted`], one that was canceled [`ReportKind::Canceled`], one that
-    /// was asked about [`ReportKind::Status`], a fill [`ReportKind::Fill`] (with the venue's number of its order: the
+    /// By their kind: an order that was placed is `Accepted`, one that was canceled `Canceled`, one that
+    /// was asked about `Status`, a fill `Fill` (with the venue's number of its order: the
     /// venue does not repeat ours).
     #[must_use]
     pub fn reports(&self) -> &[ExecutionReport] {
