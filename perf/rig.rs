@@ -93,6 +93,8 @@ pub struct Rig {
     pub quote_bytes: usize,
     /// The loop's clock.
     pub clock: Clock,
+    /// Reports let through so far.
+    answered: u64,
 }
 
 const EPOCH: u32 = 1;
@@ -257,7 +259,7 @@ impl Rig {
         reports.extend((1..=count).flat_map(|sequence| framed(&report_frame(sequence))));
         let (quote_stream, quotes) = MemoryStream::new(quotes);
         let (report_stream, reports) = MemoryStream::new(reports);
-        let mut rig = Self { stages, cold, counters, quotes, reports, report_bytes, quote_bytes, clock };
+        let mut rig = Self { stages, cold, counters, quotes, reports, report_bytes, quote_bytes, clock, answered: 0 };
         let connection = |stream: MemoryStream, seed: u32, clock: &Clock| {
             Arrival::Connected(Box::new(Connection::new(Box::new(stream), FrameReader::new(), seed, clock.now())))
         };
@@ -300,6 +302,19 @@ impl Rig {
                 now = self.clock.now();
             }
         }
+    }
+
+    /// Lets the venue's report of every order sent so far through, and answers how many those are. Orders are counted by
+    /// the gateway itself, as the lane of samples may drop some.
+    pub fn answer(&mut self) -> u64 {
+        let sent = self.counters.gateways[0].orders_sent.get();
+        let due = usize::try_from(sent - self.answered).expect("fits") * self.report_bytes;
+        if due > 0 {
+            self.reports.warm(due);
+            self.reports.release(due);
+            self.answered = sent;
+        }
+        sent
     }
 
     /// Why nothing was sent, for a harness that expected an order.
