@@ -78,15 +78,13 @@ fn a_hundred_thousand_events_allocate_nothing() {
             for _ in 0..8 {
                 rig.cycle();
             }
-            let mut sent = 0;
-            rig.cold.venues[0].sent.drain(u64::MAX, |_| sent += 1);
-            for _ in 0..sent {
-                rig.reports.release(rig.report_bytes);
-            }
-            if sent == 0 {
+            // Displays are not looked at, but their samples are taken, as the cold plane does.
+            rig.cold.venues[0].sent.drain(u64::MAX, |_| {});
+            let sent = rig.answer();
+            if sent == answered {
                 return false;
             }
-            answered += sent;
+            answered = sent;
         }
         true
     };
