@@ -85,6 +85,13 @@ impl Measured {
         Self { whole, feed, shard, risk, gateway }
     }
 
+    /// Records order `index`; a warm-up order whose sample comes late is passed over.
+    fn record_planned(&mut self, sent: &SentOrder, index: u64, start_ns: u64, interval_ns: u64) {
+        if let Some(event) = index.checked_sub(WARM_UP) {
+            self.record(sent, start_ns + event * interval_ns);
+        }
+    }
+
     fn record(&mut self, sent: &SentOrder, planned_ns: u64) {
         self.whole.saturating_record(sent.encoded_ns.nanos().saturating_sub(planned_ns).max(1));
         self.feed.saturating_record(sent.decided_ns.since(sent.received_ns).max(1));
@@ -178,7 +185,9 @@ fn fused(mut rig: Rig, rate: u64, count: u64) -> Measured {
             released += 1;
         }
         rig.cycle();
-        let sent = drain(&mut rig, |index, sent| measured.record(sent, start_ns + (index - WARM_UP) * interval_ns));
+        let sent = drain(&mut rig, |index, sent| {
+            measured.record_planned(sent, index, start_ns, interval_ns);
+        });
         if sent - WARM_UP > done {
             done = sent - WARM_UP;
             rig.quotes.warm(rig.quote_bytes);
@@ -229,8 +238,10 @@ fn split(mut rig: Rig, rate: u64, count: u64) -> Measured {
             rig.quotes.release(rig.quote_bytes);
             released += 1;
         }
-        let record = |index: u64, sent: &SentOrder| measured.record(sent, start_ns + (index - WARM_UP) * interval_ns);
-        done = drain(&mut rig, record) - WARM_UP;
+        let sent = drain(&mut rig, |index, sent| {
+            measured.record_planned(sent, index, start_ns, interval_ns);
+        });
+        done = sent - WARM_UP;
         // More threads than cores: whoever waits must let others run.
         std::thread::yield_now();
     }
