@@ -3,19 +3,6 @@
 //! bookTicker bytes → scan, 8 bytes at a time → moving average → risk → order bytes, masked. One thread; no lane, book,
 //! journal or socket. The pipeline is measured against it in the same run, so that nobody chooses the yardstick.
 
-#![allow(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::disallowed_macros,
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a harness fails by panicking"
-)]
-
 /// One top of book as the floor reads it: price at 2 decimal places, quantity at 5.
 #[derive(Clone, Copy, Default)]
 struct Top {

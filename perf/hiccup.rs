@@ -1,18 +1,5 @@
 //! The machine's own hiccups: what a thread that does nothing but read the clock sees of it.
 
-#![allow(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::disallowed_macros,
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a harness fails by panicking"
-)]
-
 use gannet::pipeline::clock::Clock;
 use hdrhistogram::Histogram;
 

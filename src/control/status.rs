@@ -1,6 +1,6 @@
 //! What displays show: the newest of everything that the hot plane tells.
 
-use crate::types::{DenialReason, Instruments, Notice, NoticeCode, PositionReport, SentOrder};
+use crate::types::{Instruments, Notice, NoticeCode, PositionReport, SentOrder};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -133,12 +133,6 @@ impl Status {
     #[must_use]
     pub fn denied_count(&self) -> u64 {
         self.denied.values().sum()
-    }
-
-    /// How often this reason denied.
-    #[must_use]
-    pub fn denied_for(&self, reason: DenialReason) -> u64 {
-        self.denied.get(reason.name()).copied().unwrap_or(0)
     }
 }
 

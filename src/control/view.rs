@@ -135,9 +135,9 @@ fn notices_widget(status: &Status, height: usize) -> Paragraph<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strategy::testkit::btcusdt;
     use crate::types::{
-        Instrument, InstrumentId, InstrumentStatus, Instruments, Notice, NoticeCode, PositionReport, PositionState,
-        Price, Quantity, StrategyId, Symbol, Timestamp, VenueId,
+        Instrument, Notice, NoticeCode, PositionReport, PositionState, Price, Quantity, StrategyId, Timestamp,
     };
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
@@ -160,30 +160,7 @@ mod tests {
 
     #[test]
     fn the_view_shows_positions_prices_and_notices() {
-        let mut instruments = Instruments::new();
-        let base = instruments.intern_asset(Symbol::new("BTC").expect("a symbol")).expect("room");
-        let quote = instruments.intern_asset(Symbol::new("USDT").expect("a symbol")).expect("room");
-        let id = instruments
-            .add(Instrument {
-                id: InstrumentId::NONE,
-                venue: VenueId(0),
-                symbol: Symbol::new("BTCUSDT").expect("a symbol"),
-                base,
-                quote,
-                price_precision: 2,
-                quantity_precision: 5,
-                tick: Price(1),
-                lot: Quantity(1),
-                quantity_min: Quantity(1),
-                quantity_max: Quantity::ZERO,
-                market_quantity_max: Quantity::ZERO,
-                price_min: Price::ZERO,
-                price_max: Price::ZERO,
-                notional_min: Money::ZERO,
-                notional_max: Money::ZERO,
-                status: InstrumentStatus::Trading,
-            })
-            .expect("an instrument");
+        let (instruments, Instrument { id, .. }) = btcusdt();
         let mut status = Status::new(instruments, vec!["maker".to_owned()]);
         status.position(&PositionReport {
             position: PositionState {
