@@ -16,8 +16,8 @@ use gannet::pipeline::lane::{Receiver, Sender, lane};
 use gannet::pipeline::stage::Stage;
 use gannet::risk::controls::{Facts, Rate, evaluate};
 use gannet::risk::{
-    Approved, Exposure, InstrumentLimits, KillWord, Limits, LimitsTable, Permission, RateLimit, Risk, RiskConfig,
-    RiskLanes, approved_lane,
+    AccountLimits, Approved, Exposure, InstrumentLimits, KillSwitch, Kills, Limits, LimitsTable, Permission, RateLimit,
+    Risk, RiskConfig, RiskLanes, StrategyLimits, approved_lane, wide,
 };
 use gannet::types::*;
 use std::hint::black_box;
@@ -29,6 +29,7 @@ const LIMITS: Limits = Limits {
     max_order_quantity: Quantity(1_000),
     max_order_notional: Money(i128::MAX),
     max_position: Quantity(1 << 50),
+    ..wide::LIMITS
 };
 const INSTRUMENT_LIMITS: InstrumentLimits = InstrumentLimits {
     max_position: Quantity(1 << 50),
@@ -37,7 +38,11 @@ const INSTRUMENT_LIMITS: InstrumentLimits = InstrumentLimits {
     passive_collar_bps: 500,
     max_slippage_bps: 50,
     max_depth_share_bps: 5_000,
+    ..wide::INSTRUMENT
 };
+
+const STRATEGY_LIMITS: StrategyLimits = StrategyLimits { rate: RATE, ..wide::STRATEGY };
+const ACCOUNT_LIMITS: AccountLimits = AccountLimits { rate: RATE, ..wide::ACCOUNT };
 
 struct Machine {
     risk: Risk,
@@ -86,8 +91,9 @@ impl Machine {
             limits: LimitsTable {
                 permissions: vec![LIMITS],
                 instruments: vec![INSTRUMENT_LIMITS],
-                strategies: vec![RATE],
-                venues: vec![RATE],
+                strategies: vec![STRATEGY_LIMITS],
+                accounts: vec![ACCOUNT_LIMITS],
+                version: 1,
             },
             shard_of_strategy: vec![0],
             trading_state: TradingState::Active,
@@ -117,7 +123,7 @@ impl Machine {
             positions: positions_out,
             notices: notices_out,
         };
-        let risk = Risk::new(&config, lanes, KillWord::new(), Shared::<RiskCounters>::default()).expect("valid");
+        let risk = Risk::new(&config, lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("valid");
         let mut machine = Self {
             risk,
             orders,
@@ -178,7 +184,7 @@ fn risk(criterion: &mut Criterion) {
     let facts = Facts {
         intent: &intent,
         now: NOW,
-        kill_generation: 0,
+        kills: &Kills::NONE,
         trading_state: TradingState::Active,
         instrument_state: TradingState::Active,
         session: Some(SessionState::Ready),
@@ -187,6 +193,8 @@ fn risk(criterion: &mut Criterion) {
         last_id: ClientOrderId::NONE,
         limits: &LIMITS,
         instrument_limits: &INSTRUMENT_LIMITS,
+        strategy_limits: &STRATEGY_LIMITS,
+        account_limits: &ACCOUNT_LIMITS,
         exposure: &Exposure::NONE,
         instrument_exposure: &Exposure::NONE,
         strategy_rate: Rate { limit: &RATE, left: 100 },

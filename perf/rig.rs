@@ -23,7 +23,10 @@ use gannet::gateway::GatewayConfig;
 use gannet::pipeline::clock::Clock;
 use gannet::pipeline::stage::Stage;
 use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine, MachineConfig};
-use gannet::risk::{InstrumentLimits, KillWord, Limits, LimitsTable, Permission, RateLimit, RiskConfig};
+use gannet::risk::{
+    AccountLimits, InstrumentLimits, KillSwitch, Limits, LimitsTable, Permission, RateLimit, RiskConfig,
+    StrategyLimits, wide,
+};
 use gannet::strategy::prelude::*;
 use gannet::strategy::runner::{Instance, ShardConfig};
 use gannet::types::{
@@ -220,6 +223,7 @@ impl Rig {
                         max_order_quantity: Quantity(1_000),
                         max_order_notional: Money(1_000_000_000_000_000_000_000),
                         max_position: Quantity(1_000_000),
+                        ..wide::LIMITS
                     }],
                     instruments: vec![InstrumentLimits {
                         max_position: Quantity(1_000_000),
@@ -228,9 +232,11 @@ impl Rig {
                         passive_collar_bps: 100,
                         max_slippage_bps: 100,
                         max_depth_share_bps: 10_000,
+                        ..wide::INSTRUMENT
                     }],
-                    strategies: vec![rate],
-                    venues: vec![rate],
+                    strategies: vec![StrategyLimits { rate, ..wide::STRATEGY }],
+                    accounts: vec![AccountLimits { rate, ..wide::ACCOUNT }],
+                    version: 1,
                 },
                 shard_of_strategy: vec![0],
                 trading_state: TradingState::Active,
@@ -241,7 +247,7 @@ impl Rig {
             balances: Vec::new(),
             instruments,
         };
-        let machine = pipeline::build(config, &clock, KillWord::new()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let machine = pipeline::build(config, &clock, KillSwitch::new()).unwrap_or_else(|errors| panic!("{errors:?}"));
         let Machine { stages, cold, counters, .. } = machine;
         Self::connect(stages, cold, counters, clock, count)
     }

@@ -7,7 +7,10 @@ use crate::feed::depth_sync::DepthRule;
 use crate::gateway::GatewayConfig;
 use crate::pipeline::MachineConfig;
 use crate::pipeline::clock::Clock;
-use crate::risk::{InstrumentLimits, Limits, LimitsTable, Permission, RateLimit, RiskConfig};
+use crate::risk::{
+    AccountLimits, InstrumentLimits, Limits, LimitsTable, Permission, RateLimit, Restriction, RiskConfig,
+    StrategyLimits,
+};
 use crate::strategy::runner::{Instance, ShardConfig};
 use crate::strategy::{Setup, registry};
 use crate::types::{
@@ -178,12 +181,15 @@ pub fn assemble(
             passive_collar_bps: wanted.passive_collar_bps.unwrap_or(0),
             max_slippage_bps: wanted.slippage_max_bps.unwrap_or(0),
             max_depth_share_bps: wanted.depth_share_max_percent.unwrap_or(0) * 100,
+            restriction: Restriction::None,
+            ..InstrumentLimits::NONE
         });
     }
     for venue in &config.venues {
         let (per_second, burst, cancel_reserve) =
             (venue.messages_per_second, venue.message_burst, venue.cancel_reserve);
-        limits.venues.push(RateLimit { per_second, burst, cancel_reserve });
+        let rate = RateLimit { per_second, burst, cancel_reserve };
+        limits.accounts.push(AccountLimits { rate, ..AccountLimits::NONE });
     }
 
     let mut shards: Vec<(ShardConfig, Vec<Instance>)> = (0..config.engine.shards)
@@ -222,12 +228,13 @@ pub fn assemble(
         }
         shard_of_strategy.push(shard);
         let (per_second, burst) = (strategy.limits.messages_per_second, strategy.limits.message_burst);
-        limits.strategies.push(RateLimit {
+        let rate = RateLimit {
             per_second: per_second.unwrap_or(0),
             burst: burst.unwrap_or(0),
             // A tenth, and at least one, so that a strategy can always take back what it sent.
             cancel_reserve: burst.map_or(0, |burst| (burst / 10).max(1).min(burst.saturating_sub(1))),
-        });
+        };
+        limits.strategies.push(StrategyLimits { rate, ..StrategyLimits::NONE });
         for instrument in &of_strategy {
             let of = &strategy.limits;
             permissions.push(Permission::all(id, instrument.id));
@@ -245,6 +252,7 @@ pub fn assemble(
                     &format!("{key}.limits.position_max"),
                     &mut errors,
                 ),
+                ..Limits::NONE
             });
             if let Some(interval_ns) = bar_interval_ns(&strategy.bars) {
                 let wanted = (interval_ns, leak(strategy.bars.clone()), strategy.warm_up_bars);

@@ -7,7 +7,7 @@ use super::plane::NoDisplay;
 use crate::config::{Config, EXAMPLE};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::threads::{allowed_cores, plan};
-use crate::risk::KillWord;
+use crate::risk::KillSwitch;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,7 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
         config: &config,
         credentials: keys.into_iter().filter_map(Result::ok).collect(),
         seed: std::process::id(),
-        kill: KillWord::new(),
+        kill: KillSwitch::new(),
     };
     let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;
     print(&summary, args.json)

@@ -9,7 +9,7 @@ use crate::config::{Config, LayoutName};
 use crate::exchange::{DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, Speed};
 use crate::metrics::Counter;
 use crate::pipeline::Counters;
-use crate::risk::KillWord;
+use crate::risk::KillSwitch;
 use crate::venue::binance::Credentials;
 use clap::{Args, ValueEnum};
 use ratatui::DefaultTerminal;
@@ -115,7 +115,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let api_key = SecretString::from(DEMO_ED25519_API_KEY);
     let keys =
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
-    let kill = KillWord::new();
+    let kill = KillSwitch::new();
     let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);

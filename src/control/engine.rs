@@ -9,7 +9,7 @@ use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, S
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{self, Counters, HotStage};
-use crate::risk::{KillWord, OrderRecord, Risk};
+use crate::risk::{KillSwitch, OrderRecord, Risk};
 use crate::types::{Money, OrderStatus, VenueId};
 use crate::venue::binance::Credentials;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct Run<'a> {
     /// Starts masks and spreads retries.
     pub seed: u32,
     /// The kill word: whoever holds a clone can set it.
-    pub kill: KillWord,
+    pub kill: KillSwitch,
 }
 
 /// Runs the engine until `stop` resolves, then shuts it down in order.

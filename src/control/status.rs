@@ -114,6 +114,21 @@ impl Status {
             NoticeCode::PositionOverLimit => format!("position {observed} is over its limit {limit}: reduce-only"),
             NoticeCode::SessionReady => "order session ready".to_owned(),
             NoticeCode::Misconfigured => format!("code {observed}: {excerpt}"),
+            NoticeCode::BooksDisagree => {
+                format!("BREAK: the venue holds {limit}, we {observed}: {excerpt}; reduce-only")
+            }
+            NoticeCode::BooksAgree => "our books and the venue's agree again".to_owned(),
+            NoticeCode::ReconcileFailed => format!("reconciliation brought no answer, trying again: {excerpt}"),
+            NoticeCode::ExternalAdopted => format!("an order that is not ours was adopted: {excerpt}"),
+            NoticeCode::Transfer => format!("money came or left: {observed} of {excerpt}"),
+            NoticeCode::BreakerTripped => {
+                format!("BREAKER {}: limit {limit}, observed {observed} {excerpt}", notice.reason)
+            }
+            NoticeCode::BreakerReset => format!("set back: {} {excerpt}", notice.reason),
+            NoticeCode::LimitsChanged => format!("new limits are in force, version {observed}"),
+            NoticeCode::OverrideUsed => format!("passed by an override of {}: {excerpt}", notice.reason),
+            NoticeCode::KillChanged => format!("kill switch: {excerpt}"),
+            NoticeCode::VenueBan => format!("the venue refuses everything until {observed} ns: {excerpt}"),
             NoticeCode::StrategyLog => excerpt.to_string(),
             NoticeCode::StrategySignal => format!("signal, confidence {observed} %: {excerpt}"),
         };
@@ -149,5 +164,9 @@ pub const fn is_warning(code: NoticeCode) -> bool {
             | NoticeCode::StrategySignal
             | NoticeCode::Denied
             | NoticeCode::TradingStateChanged
+            | NoticeCode::BooksAgree
+            | NoticeCode::LimitsChanged
+            | NoticeCode::BreakerReset
+            | NoticeCode::Transfer
     )
 }

@@ -106,7 +106,7 @@ impl OrderRecord {
 
     fn time_in_force_name(&self) -> &'static str {
         match self.time_in_force {
-            TimeInForce::GoodTillCanceled => "GTC",
+            TimeInForce::GoodTillCanceled | TimeInForce::Day => "GTC",
             TimeInForce::ImmediateOrCancel => "IOC",
             TimeInForce::FillOrKill => "FOK",
         }

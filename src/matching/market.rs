@@ -355,8 +355,8 @@ impl Market {
 
     fn limit_rank(&self, new: &NewOrder) -> Rank {
         match new.order_type {
-            OrderType::Limit => Rank::new(new.side.opposite(), new.price),
-            OrderType::Market => Rank::WORST,
+            OrderType::Limit | OrderType::StopLimit => Rank::new(new.side.opposite(), new.price),
+            OrderType::Market | OrderType::Stop => Rank::WORST,
         }
     }
 

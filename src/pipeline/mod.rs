@@ -19,7 +19,7 @@ pub mod threads;
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
 use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
-use crate::risk::{KillWord, Risk, RiskConfig, RiskLanes, approved_lane};
+use crate::risk::{KillScope, KillSwitch, Risk, RiskConfig, RiskLanes, approved_lane};
 use crate::strategy::runner::{Instance, Shard, ShardConfig, ShardLanes};
 use crate::types::{
     AssetId, FeedMessage, InstrumentId, Instruments, Money, Notice, PositionReport, Request, RiskCommand, SentOrder,
@@ -156,7 +156,7 @@ pub struct Machine {
     /// Every stage's counters.
     pub counters: Counters,
     /// The kill word that risk reads.
-    pub kill: KillWord,
+    pub kill: KillSwitch,
     clock: Clock,
 }
 
@@ -164,7 +164,7 @@ pub struct Machine {
 ///
 /// # Errors
 /// Everything that does not fit, in words.
-pub fn build(config: MachineConfig, clock: &Clock, kill: KillWord) -> Result<Machine, Vec<String>> {
+pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<Machine, Vec<String>> {
     let MachineConfig { instruments, venues, shards, risk, balances } = config;
     let counters = Counters {
         feeds: venues.iter().map(|_| Shared::default()).collect(),
@@ -342,7 +342,7 @@ impl Machine {
         let stop = Arc::new(AtomicBool::new(false));
         let kill = self.kill.clone();
         // A stage that is gone cannot be trusted to have finished anything: everything else stops trading.
-        let on_panic: OnPanic = Arc::new(move |_| kill.set());
+        let on_panic: OnPanic = Arc::new(move |_| kill.kill(KillScope::Engine));
         let mut stages: Vec<Option<HotStage>> = self.stages.into_iter().map(Some).collect();
         let shown = plan.iter().map(|thread| (thread.name.clone(), thread.core)).collect();
         let mut running = Vec::new();

@@ -13,7 +13,7 @@ pub struct Approved {
     approved_ns: Timestamp,
 }
 
-const _: () = assert!(size_of::<Approved>() <= 64);
+const _: () = assert!(size_of::<Approved>() <= 96);
 
 impl Approved {
     pub(super) const fn new(

@@ -100,12 +100,12 @@ impl Core {
     /// Counts a message against the rates of its strategy and its venue.
     pub(super) fn count_message(&mut self, strategy: StrategyId, instrument: InstrumentId) {
         if let Some(state) = self.strategies.get_mut(strategy.index()) {
-            state.bucket.take(self.limits.strategy(strategy), self.now);
+            state.bucket.take(&self.limits.strategy(strategy).rate, self.now);
         }
         if let Some(venue) = self.books.market(instrument).map(|market| market.instrument.venue)
             && let Some(state) = self.venues.get_mut(usize::from(venue.0))
         {
-            state.bucket.take(self.limits.venue(venue), self.now);
+            state.bucket.take(&self.limits.account(venue).rate, self.now);
         }
     }
 

@@ -20,7 +20,9 @@ pub struct Permission {
     pub may_limit: bool,
     /// Market orders.
     pub may_market: bool,
-    /// Orders that work until canceled.
+    /// Orders that wait for a stop price: market ones where market orders are permitted, limit ones likewise.
+    pub may_stop: bool,
+    /// Orders that work until canceled or until the day ends.
     pub may_good_till_canceled: bool,
     /// Immediate-or-cancel and fill-or-kill orders.
     pub may_immediate: bool,
@@ -35,6 +37,7 @@ impl Permission {
             instrument,
             may_limit: true,
             may_market: true,
+            may_stop: true,
             may_good_till_canceled: true,
             may_immediate: true,
         }
@@ -46,12 +49,14 @@ impl Permission {
         let order_type = match order.order_type {
             OrderType::Limit => self.may_limit,
             OrderType::Market => self.may_market,
+            OrderType::Stop => self.may_stop && self.may_market,
+            OrderType::StopLimit => self.may_stop && self.may_limit,
         };
         let time_in_force = match (order.order_type, order.time_in_force) {
             // A market order fills at once whatever it says.
             (OrderType::Market, _) => true,
-            (OrderType::Limit, TimeInForce::GoodTillCanceled) => self.may_good_till_canceled,
-            (OrderType::Limit, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => self.may_immediate,
+            (_, TimeInForce::GoodTillCanceled | TimeInForce::Day) => self.may_good_till_canceled,
+            (_, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => self.may_immediate,
         };
         order_type && time_in_force
     }

@@ -4,7 +4,7 @@ use super::approved::Approved;
 use super::books::Books;
 use super::config::RiskConfig;
 use super::executions::Executions;
-use super::kill::KillWord;
+use super::kill::{KillScope, KillSwitch, Kills};
 use super::limits::LimitsTable;
 use super::order_table::OrderTable;
 use super::rate::TokenBucket;
@@ -52,8 +52,9 @@ pub(super) struct ShardState {
 
 pub(super) struct Core {
     pub(super) now: Timestamp,
-    pub(super) kill: KillWord,
-    pub(super) kill_generation: u64,
+    pub(super) kill: KillSwitch,
+    /// What is killed, as read last.
+    pub(super) kills: Kills,
     pub(super) trading_state: TradingState,
     pub(super) limits: LimitsTable,
     pub(super) books: Books,
@@ -82,7 +83,7 @@ pub(super) struct Outputs {
 }
 
 impl Core {
-    pub(super) fn new(config: &RiskConfig, outputs: Outputs, kill: KillWord, counters: Shared<RiskCounters>) -> Self {
+    pub(super) fn new(config: &RiskConfig, outputs: Outputs, kill: KillSwitch, counters: Shared<RiskCounters>) -> Self {
         let capacity = config.order_capacity;
         let gateways = outputs.gateway_orders.into_iter().zip(outputs.gateway_cancels);
         let venues: Vec<_> = gateways
@@ -108,7 +109,7 @@ impl Core {
         Self {
             now: Timestamp::UNKNOWN,
             kill,
-            kill_generation: 0,
+            kills: Kills::NONE,
             trading_state: config.trading_state,
             limits: config.limits.clone(),
             books: Books::new(config, venues.len()),
@@ -127,22 +128,24 @@ impl Core {
         }
     }
 
-    /// Reads the kill word. A kill halts, and nothing in this process takes that back.
+    /// Reads the kill word.
     pub(super) fn read_kill_word(&mut self) -> usize {
-        let generation = self.kill.generation();
-        if generation == self.kill_generation {
+        if self.kill.generation() == self.kills.generation() {
             return 0;
         }
-        self.kill_generation = generation;
-        self.notify(Notice::new(NoticeCode::Killed, self.now).values(0, i128::from(generation)));
-        self.enter(TradingState::Halted);
+        self.kills = self.kill.read();
+        let generation = i128::from(self.kills.generation());
+        if self.kills.has(KillScope::Engine) {
+            self.notify(Notice::new(NoticeCode::Killed, self.now).values(0, generation));
+            self.enter(TradingState::Halted);
+        }
         1
     }
 
     /// Sets the trading state as a command asks; towards more trading not while the kill switch is set.
     pub(super) fn set_trading_state(&mut self, wanted: TradingState) {
-        if self.kill_generation != 0 && wanted < TradingState::Halted {
-            let values = (i128::from(wanted as u8), i128::from(self.kill_generation));
+        if self.kills.has(KillScope::Engine) && wanted < TradingState::Halted {
+            let values = (i128::from(wanted as u8), i128::from(self.kills.generation()));
             self.notify(Notice::new(NoticeCode::Killed, self.now).values(values.0, values.1));
             return;
         }
@@ -274,6 +277,8 @@ impl Core {
                 unrealized: holding.unrealized,
                 bid: market.quote.bid,
                 ask: market.quote.ask,
+                worst_short: clamped(holding.exposure.worst_short()),
+                worst_long: clamped(holding.exposure.worst_long()),
                 open_orders: holding.open_orders,
                 instrument: holding.permission.instrument,
                 strategy: holding.permission.strategy,
@@ -293,4 +298,9 @@ impl Core {
         let market = self.books.market(holding.permission.instrument)?;
         holding.position.unrealized(&market.quote, &market.instrument)
     }
+}
+
+/// For displays: the ends of the range stand for what is beyond them.
+fn clamped(quantity: i128) -> i64 {
+    i64::try_from(quantity).unwrap_or(if quantity < 0 { i64::MIN } else { i64::MAX })
 }

@@ -30,8 +30,11 @@ pub use approved::{Approved, approved_lane};
 pub use books::{Holding, Market};
 pub use config::{Permission, RiskConfig, RiskConfigError, RiskLanes};
 pub use exposure::Exposure;
-pub use kill::KillWord;
-pub use limits::{InstrumentLimits, Limits, LimitsTable, RateLimit};
+pub use kill::{KillScope, KillSwitch, Kills};
+pub use limits::{
+    AccountLimits, InstrumentLimits, Limits, LimitsTable, MarketOrders, RateLimit, Restriction, SelfTradePolicy,
+    StrategyLimits, wide,
+};
 pub use order_table::{CancelStep, OrderRecord, OrderTable};
 pub use stage::Risk;
 

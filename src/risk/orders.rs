@@ -21,12 +21,12 @@ impl Core {
         let place = self.books.find(order.strategy, order.instrument);
         let venue = self.books.market(order.instrument).map(|market| market.instrument.venue);
         if let Some(strategy) = self.strategies.get_mut(order.strategy.index()) {
-            strategy.bucket.refill(self.limits.strategy(order.strategy), self.now);
+            strategy.bucket.refill(&self.limits.strategy(order.strategy).rate, self.now);
         }
         if let Some(venue) = venue
             && let Some(state) = self.venues.get_mut(usize::from(venue.0))
         {
-            state.bucket.refill(self.limits.venue(venue), self.now);
+            state.bucket.refill(&self.limits.account(venue).rate, self.now);
         }
         let verdict = controls::evaluate(&self.facts(intent, place));
         let id = order.client_order_id;
@@ -49,10 +49,13 @@ impl Core {
         let market = self.books.market(order.instrument);
         let strategy = self.strategies.get(order.strategy.index());
         let venue = market.and_then(|market| self.venues.get(usize::from(market.instrument.venue.0)));
+        let strategy_limits = self.limits.strategy(order.strategy);
+        let account_limits =
+            market.map_or(&super::AccountLimits::NONE, |market| self.limits.account(market.instrument.venue));
         Facts {
             intent,
             now: self.now,
-            kill_generation: self.kill_generation,
+            kills: &self.kills,
             trading_state: holding.map_or(self.trading_state, |holding| holding.trading_state.max(self.trading_state)),
             instrument_state: market.map_or(TradingState::Active, |market| market.trading_state),
             session: venue.map(|venue| venue.session),
@@ -61,16 +64,15 @@ impl Core {
             last_id: strategy.map_or(ClientOrderId::NONE, |strategy| strategy.last_id),
             limits: place.map_or(&super::Limits::NONE, |place| self.limits.permission(place)),
             instrument_limits: self.limits.instrument(order.instrument),
+            strategy_limits,
+            account_limits,
             exposure: holding.map_or(&NO_EXPOSURE, |holding| &holding.exposure),
             instrument_exposure: market.map_or(&NO_EXPOSURE, |market| &market.exposure),
             strategy_rate: Rate {
-                limit: self.limits.strategy(order.strategy),
+                limit: &strategy_limits.rate,
                 left: strategy.map_or(0, |strategy| strategy.bucket.left()),
             },
-            venue_rate: Rate {
-                limit: market.map_or(&super::RateLimit::NONE, |market| self.limits.venue(market.instrument.venue)),
-                left: venue.map_or(0, |venue| venue.bucket.left()),
-            },
+            venue_rate: Rate { limit: &account_limits.rate, left: venue.map_or(0, |venue| venue.bucket.left()) },
         }
     }
 

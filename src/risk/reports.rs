@@ -22,6 +22,11 @@ impl Core {
                     venue.session = *state;
                 }
             }
+            GatewayMessage::ReportStream { received_ns, .. }
+            | GatewayMessage::Round { received_ns, .. }
+            | GatewayMessage::Balance { received_ns, .. }
+            | GatewayMessage::Transfer { received_ns, .. }
+            | GatewayMessage::Budget { received_ns, .. } => self.now = self.now.max(*received_ns),
         }
     }
 
@@ -229,7 +234,10 @@ fn about(code: NoticeCode, record: &OrderRecord, now: crate::types::Timestamp) -
 const fn found(status: OrderStatus) -> OrderEvent {
     match status {
         OrderStatus::Created | OrderStatus::Sent | OrderStatus::Unknown => OrderEvent::Unproven,
-        OrderStatus::Accepted | OrderStatus::PartiallyFilled | OrderStatus::PendingCancel => OrderEvent::FoundWorking,
+        OrderStatus::Accepted
+        | OrderStatus::PartiallyFilled
+        | OrderStatus::PendingCancel
+        | OrderStatus::PendingReplace => OrderEvent::FoundWorking,
         OrderStatus::Filled => OrderEvent::Filled,
         OrderStatus::Canceled => OrderEvent::Canceled,
         OrderStatus::Rejected | OrderStatus::Denied => OrderEvent::Rejected,

@@ -3,7 +3,7 @@
 use super::books::{Holding, Market};
 use super::config::{RiskConfig, RiskConfigError, RiskLanes};
 use super::core::{Core, Outputs, WAITING_MAX};
-use super::kill::KillWord;
+use super::kill::KillSwitch;
 use super::order_table::OrderTable;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Receiver;
@@ -39,7 +39,7 @@ impl Risk {
     pub fn new(
         config: &RiskConfig,
         lanes: RiskLanes,
-        kill: KillWord,
+        kill: KillSwitch,
         counters: Shared<RiskCounters>,
     ) -> Result<Self, RiskConfigError> {
         config.validate(&lanes)?;
@@ -123,6 +123,11 @@ impl Stage for Risk {
         work += commands.drain(COMMANDS_PER_CYCLE, |command| match command {
             RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
             RiskCommand::CancelAll => core.sweep = Some(0),
+            RiskCommand::TakeLimits
+            | RiskCommand::TakeOverride
+            | RiskCommand::Reset(_)
+            | RiskCommand::Clock { .. }
+            | RiskCommand::ClockJump { .. } => {}
         });
         for lane in reports {
             work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(message));

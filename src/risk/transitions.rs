@@ -1,7 +1,8 @@
 //! The order state machine, as one table.
 
 use crate::types::OrderStatus::{
-    self, Accepted, Canceled, Created, Denied, Expired, Filled, PartiallyFilled, PendingCancel, Rejected, Sent, Unknown,
+    self, Accepted, Canceled, Created, Denied, Expired, Filled, PartiallyFilled, PendingCancel, PendingReplace,
+    Rejected, Sent, Unknown,
 };
 
 /// What happened to an order. A column of [`TRANSITIONS`].
@@ -34,6 +35,10 @@ pub enum OrderEvent {
     Unproven,
     /// A query found it working.
     FoundWorking,
+    /// An order that is to take its place was passed on.
+    ReplaceRequested,
+    /// The order that was to take its place never will: it was refused, or never left.
+    ReplaceRejected,
 }
 
 /// What becomes of the status. A cell of [`TRANSITIONS`].
@@ -55,7 +60,7 @@ pub enum Next {
 /// `Denied` (by us, it never left the engine), not `Rejected` (by the venue); should the venue know the order all the
 /// same, the venue's word wins.
 #[rustfmt::skip]
-pub const TRANSITIONS: [(OrderStatus, [Next; 13]); 11] = {
+pub const TRANSITIONS: [(OrderStatus, [Next; 15]); 12] = {
     use Next::{Keep as __, Resume};
     const WORKS: Next = Next::To(Accepted);
     const SENT_: Next = Next::To(Sent);
@@ -66,20 +71,22 @@ pub const TRANSITIONS: [(OrderStatus, [Next; 13]); 11] = {
     const EXPIR: Next = Next::To(Expired);
     const DENY_: Next = Next::To(Denied);
     const PENDC: Next = Next::To(PendingCancel);
+    const PENDR: Next = Next::To(PendingReplace);
     const UNKNO: Next = Next::To(Unknown);
     [
-        //                 Sent   Accept Partial LastF  Filled Cancel Reject Expire NotSent CnlReq CnlRej Unprov FoundWorking
-        (Created,         [SENT_, WORKS, PART_, FILL_, FILL_, CANC_, REJEC, EXPIR, DENY_, PENDC, __,     UNKNO, Resume]),
-        (Sent,            [__,    WORKS, PART_, FILL_, FILL_, CANC_, REJEC, EXPIR, DENY_, PENDC, __,     UNKNO, Resume]),
-        (Accepted,        [__,    __,    PART_, FILL_, FILL_, CANC_, REJEC, EXPIR, __,    PENDC, __,     UNKNO, __]),
-        (PartiallyFilled, [__,    __,    __,    FILL_, FILL_, CANC_, REJEC, EXPIR, __,    PENDC, __,     UNKNO, __]),
-        (PendingCancel,   [__,    __,    __,    FILL_, FILL_, CANC_, REJEC, EXPIR, DENY_, __,    Resume, UNKNO, Resume]),
-        (Unknown,         [__,    Resume, PART_, FILL_, FILL_, CANC_, REJEC, EXPIR, DENY_, __,   __,     __,    Resume]),
-        (Filled,          [__,    __,    __,    __,    __,    __,    __,    __,    __,    __,    __,     __,    __]),
-        (Canceled,        [__,    __,    __,    FILL_, __,    __,    __,    __,    __,    __,    __,     __,    __]),
-        (Rejected,        [__,    __,    __,    FILL_, __,    __,    __,    __,    __,    __,    __,     __,    __]),
-        (Expired,         [__,    __,    __,    FILL_, __,    __,    __,    __,    __,    __,    __,     __,    __]),
-        (Denied,          [__,    Resume, PART_, FILL_, FILL_, CANC_, REJEC, EXPIR, __,    __,    __,     __,    Resume]),
+        //                 Sent    Accept  Partl   LastF   Filled  Cancel  Reject  Expire  NotSnt  CnlReq  CnlRej  Unprov  FoundW  RplReq  RplRej
+        (Created,         [SENT_,  WORKS,  PART_,  FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  DENY_,  PENDC,  __,     UNKNO,  Resume, __,     __]),
+        (Sent,            [__,     WORKS,  PART_,  FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  DENY_,  PENDC,  __,     UNKNO,  Resume, __,     __]),
+        (Accepted,        [__,     __,     PART_,  FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  __,     PENDC,  __,     UNKNO,  __,     PENDR,  __]),
+        (PartiallyFilled, [__,     __,     __,     FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  __,     PENDC,  __,     UNKNO,  __,     PENDR,  __]),
+        (PendingCancel,   [__,     __,     __,     FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  DENY_,  __,     Resume, UNKNO,  Resume, __,     __]),
+        (PendingReplace,  [__,     __,     __,     FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  __,     PENDC,  Resume, UNKNO,  Resume, __,     Resume]),
+        (Unknown,         [__,     Resume, PART_,  FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  DENY_,  __,     __,     __,     Resume, __,     __]),
+        (Filled,          [__,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __]),
+        (Canceled,        [__,     __,     __,     FILL_,  __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __]),
+        (Rejected,        [__,     __,     __,     FILL_,  __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __]),
+        (Expired,         [__,     __,     __,     FILL_,  __,     __,     __,     __,     __,     __,     __,     __,     __,     __,     __]),
+        (Denied,          [__,     Resume, PART_,  FILL_,  FILL_,  CANC_,  REJEC,  EXPIR,  __,     __,     __,     __,     Resume, __,     __]),
     ]
 };
 

@@ -261,6 +261,10 @@ impl Desk {
         self.sequence += 1;
         self.outbox.push(Order {
             client_order_id,
+            replaces: ClientOrderId::NONE,
+            stop_price: Price::ZERO,
+            parent_quantity: Quantity::ZERO,
+            parent: 0,
             price: new.price,
             quantity: new.quantity,
             instrument: new.instrument,

@@ -264,6 +264,10 @@ pub struct ExecutionReport {
     pub cumulative_quantity: Quantity,
     /// The fee of this fill in counts of `10^-8` of `fee_asset`.
     pub fee: i64,
+    /// Quantity of the whole order; zero where the venue does not say. Of orders that are not ours it is all we know.
+    pub order_quantity: Quantity,
+    /// Limit price of the order, of a stop order without one its stop price; zero where the venue does not say.
+    pub order_price: Price,
     /// The venue's instant of it.
     pub exchange_ns: Timestamp,
     /// When the gateway had its bytes (for its own findings: when it found them).
@@ -306,6 +310,23 @@ pub enum SessionState {
     Ready,
 }
 
+/// How a round of reconciliation goes: the gateway asks the venue for balances, open orders and fills, then for the
+/// balances again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Round {
+    /// Begun: what is said of open orders from here on belongs to it.
+    Begun,
+    /// Over: every open order, every fill since the last known and every balance was told. Conclusive if the balances
+    /// before and after were the same, so that they can be compared with our books.
+    Ended {
+        /// Whether the balances stood still meanwhile.
+        is_conclusive: bool,
+    },
+    /// Given up, as an answer did not come or was a refusal: it proves nothing, above all not that anything is flat.
+    Failed,
+}
+
 /// Gateway to risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -319,6 +340,61 @@ pub enum GatewayMessage {
         /// How far it is.
         state: SessionState,
         /// When that was found.
+        received_ns: Timestamp,
+    },
+    /// Whether reports of executions come. Orders could be sent without; they are not.
+    ReportStream {
+        /// Which venue.
+        venue: VenueId,
+        /// Whether they come.
+        is_up: bool,
+        /// When that was found.
+        received_ns: Timestamp,
+    },
+    /// A round of reconciliation.
+    Round {
+        /// Which venue.
+        venue: VenueId,
+        /// How it goes.
+        round: Round,
+        /// When that was found.
+        received_ns: Timestamp,
+    },
+    /// What the account holds of an asset, as the second look of a round found it. Assets that are not told are zero.
+    Balance {
+        /// Which venue.
+        venue: VenueId,
+        /// Of what.
+        asset: AssetId,
+        /// Free and held by open orders together.
+        total: Money,
+        /// When the answer was received.
+        received_ns: Timestamp,
+    },
+    /// Money came to the account or left it, other than by trading.
+    Transfer {
+        /// Which venue.
+        venue: VenueId,
+        /// Of what.
+        asset: AssetId,
+        /// How much; negative where it left.
+        amount: Money,
+        /// When that was received.
+        received_ns: Timestamp,
+    },
+    /// How much of the venue's own limits is used.
+    Budget {
+        /// Which venue.
+        venue: VenueId,
+        /// Request weight used in the running minute, by whatever shares the address.
+        used_weight: u32,
+        /// Request weight that the venue allows in a minute; zero where it does not say.
+        weight_limit: u32,
+        /// Orders counted in the running ten seconds.
+        used_orders: u32,
+        /// Orders that the venue allows in ten seconds; zero where it does not say.
+        order_limit: u32,
+        /// When the answer was received.
         received_ns: Timestamp,
     },
 }
@@ -398,6 +474,25 @@ pub enum RiskCommand {
     /// Cancels every order that is not proven terminal.
     #[default]
     CancelAll,
+    /// Takes the limits that wait in the port, whole, from this input on.
+    TakeLimits,
+    /// Takes the override that waits in the port.
+    TakeOverride,
+    /// A person looked: breakers, repeat counts and latches of this strategy (of all, with [`StrategyId::NONE`]) begin
+    /// anew.
+    Reset(StrategyId),
+    /// The clock of a venue was measured.
+    Clock {
+        /// Which venue.
+        venue: VenueId,
+        /// The venue's clock less ours, in ns.
+        offset_ns: i64,
+    },
+    /// The wall clock jumped against the loop's: no new orders until the venues' clocks were measured again.
+    ClockJump {
+        /// By how much, in ns.
+        by_ns: i64,
+    },
 }
 
 /// Risk to cold plane: what displays show of a strategy's position.
@@ -412,6 +507,11 @@ pub struct PositionReport {
     pub bid: Price,
     /// The best ask that it was valued at; zero until there is a mark.
     pub ask: Price,
+    /// The position if every open sell filled and no buy did: the lower end of what it may be.
+    pub worst_short: i64,
+    /// The position if every open buy filled and no sell did: the upper end. The same as the lower one when no order is
+    /// open and none is unknown.
+    pub worst_long: i64,
     /// Orders of this strategy in this instrument that are not proven terminal, or whose fills are not all booked.
     pub open_orders: u32,
     /// In what.

@@ -69,6 +69,29 @@ pub enum NoticeCode {
     SessionReady,
     /// Something that the configuration or the venue's answer makes impossible; the excerpt says what.
     Misconfigured,
+    /// Our books and the venue's do not agree: `limit` the venue's, `observed` ours, in the asset that the excerpt names.
+    /// Reduce-only there until they do.
+    BooksDisagree,
+    /// Our books and the venue's agree again.
+    BooksAgree,
+    /// A round of reconciliation brought no answer; it proves nothing and is made again.
+    ReconcileFailed,
+    /// An order that is not ours was adopted: it counts in the account's exposure, and belongs to no strategy.
+    ExternalAdopted,
+    /// Money came or left other than by trading: `observed`, in the asset that the excerpt names.
+    Transfer,
+    /// A breaker stopped something: `reason`, `limit` and `observed` are its control's.
+    BreakerTripped,
+    /// A breaker, or a latch, was set back.
+    BreakerReset,
+    /// New limits are in force: `observed` is their version.
+    LimitsChanged,
+    /// An order passed by an override: `reason` is the control's that would have denied it.
+    OverrideUsed,
+    /// A scope was killed or released; the excerpt names it.
+    KillChanged,
+    /// The venue sends nothing our way until `observed`, in ns since the epoch.
+    VenueBan,
     /// A line that a strategy wrote.
     StrategyLog,
     /// A strategy's signal: `observed` is its confidence in percent, the excerpt its reason.

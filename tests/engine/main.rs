@@ -29,7 +29,7 @@ use gannet::exchange::{
     DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, ExchangeError, Speed,
 };
 use gannet::pipeline::Counters;
-use gannet::risk::KillWord;
+use gannet::risk::KillSwitch;
 use gannet::types::Money;
 use gannet::venue::binance::Credentials;
 use secrecy::SecretString;
@@ -88,7 +88,7 @@ async fn trade_watched(
     watch: &Watch,
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Vec<String>> {
-    let run = Run { config, credentials: vec![keys], seed: 7, kill: KillWord::new() };
+    let run = Run { config, credentials: vec![keys], seed: 7, kill: KillSwitch::new() };
     engine::run(run, &mut watch.clone(), stop).await
 }
 

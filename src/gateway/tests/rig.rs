@@ -440,6 +440,11 @@ impl Rig {
 fn words(message: &GatewayMessage) -> String {
     match message {
         GatewayMessage::Session { state, .. } => format!("session {state:?}"),
+        GatewayMessage::ReportStream { is_up, .. } => format!("reports up {is_up}"),
+        GatewayMessage::Round { round, .. } => format!("round {round:?}"),
+        GatewayMessage::Balance { asset, total, .. } => format!("balance {}: {total}", asset.0),
+        GatewayMessage::Transfer { asset, amount, .. } => format!("transfer {}: {amount}", asset.0),
+        GatewayMessage::Budget { used_weight, used_orders, .. } => format!("used {used_weight} {used_orders}"),
         GatewayMessage::Report(report) => {
             let head = format!("{:?} {}", report.kind, report.client_order_id.sequence());
             match report.kind {

@@ -1,28 +1,37 @@
-//! C01: the kill switch.
+//! C01: the kill switch of the whole engine.
 
 use super::{Facts, deny};
+use crate::risk::kill::KillScope;
 use crate::types::{Denial, DenialReason};
 
-/// `observed`: how often the kill word was set.
+/// `observed`: the generation of the kill switch.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
-    if facts.kill_generation == 0 {
+    if !facts.kills.has(KillScope::Engine) {
         return Ok(());
     }
-    deny(DenialReason::KillSwitchActive, 0, facts.kill_generation)
+    deny(DenialReason::KillSwitchActive, 0, facts.kills.generation())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
+    use crate::risk::{KillScope, KillSwitch};
 
     #[test]
-    fn any_kill_denies() {
+    fn a_kill_of_the_engine_denies_until_it_is_released() {
         let case = Case::new();
         assert_eq!(case.with(super::check), Ok(()));
-        for generation in [1, u64::MAX] {
-            let verdict = case.with(|facts| super::check(&Facts { kill_generation: generation, ..*facts }));
-            assert_eq!(verdict, denied(DenialReason::KillSwitchActive, 0, i128::from(generation)));
-        }
+        let switch = KillSwitch::new();
+        let judge = |switch: &KillSwitch| {
+            let kills = switch.read();
+            case.with(|facts| super::check(&Facts { kills: &kills, ..*facts }))
+        };
+        switch.kill(KillScope::Engine);
+        assert_eq!(judge(&switch), denied(DenialReason::KillSwitchActive, 0, 1));
+        switch.kill(KillScope::Engine);
+        assert_eq!(judge(&switch), denied(DenialReason::KillSwitchActive, 0, 2));
+        switch.release(KillScope::Engine);
+        assert_eq!(judge(&switch), Ok(()));
     }
 }

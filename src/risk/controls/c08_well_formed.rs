@@ -1,7 +1,7 @@
 //! C08: the order makes sense and keeps the venue's filters.
 
 use super::{Facts, deny};
-use crate::types::{Denial, DenialReason, Instrument, Money, Order, OrderType, Quantity, TimeInForce};
+use crate::types::{Denial, DenialReason, Instrument, Money, Order, OrderType, Price, Quantity, TimeInForce};
 
 /// `limit` and `observed` are the bound that is broken and the field that breaks it, in the field's unit.
 #[inline]
@@ -12,11 +12,15 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     };
     fields_agree(order)?;
     quantity(order, instrument)?;
+    if order.order_type.is_limited() {
+        price(order.price, instrument)?;
+    }
+    if order.order_type.is_stop() {
+        price(order.stop_price, instrument)?;
+    }
     let price = match order.order_type {
-        OrderType::Limit => {
-            price(order, instrument)?;
-            Some(order.price)
-        }
+        OrderType::Limit | OrderType::StopLimit => Some(order.price),
+        OrderType::Stop => Some(order.stop_price),
         // Without a touch there is no notional; C12 denies that.
         OrderType::Market => facts.opposite_touch(),
     };
@@ -33,16 +37,20 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     Ok(())
 }
 
-/// The id is the strategy's own, a market order has no price and does not rest, and what may not take rests.
+/// The id is the strategy's own, a market order has no price and does not rest, what may not take rests, and only what
+/// waits for a stop price has one. A stop order that is triggered may fill at once, so it cannot be post-only.
 fn fields_agree(order: &Order) -> Result<(), Denial> {
     let id = order.client_order_id;
     let is_ours = id.epoch() != 0 && id.sequence() != 0 && id.strategy() == order.strategy;
+    let rests = matches!(order.time_in_force, TimeInForce::GoodTillCanceled | TimeInForce::Day);
     let agrees = match order.order_type {
-        OrderType::Limit => !order.is_post_only || order.time_in_force == TimeInForce::GoodTillCanceled,
+        OrderType::Limit => !order.is_post_only || rests,
         OrderType::Market => {
             order.price.0 == 0 && !order.is_post_only && order.time_in_force != TimeInForce::FillOrKill
         }
-    };
+        OrderType::Stop => order.price.0 == 0 && !order.is_post_only && rests,
+        OrderType::StopLimit => !order.is_post_only && rests,
+    } && (order.order_type.is_stop() || order.stop_price.0 == 0);
     if is_ours && agrees {
         return Ok(());
     }
@@ -71,16 +79,16 @@ fn quantity_max(order_type: OrderType, instrument: &Instrument) -> Option<i64> {
     let stated = |most: Quantity| (most.0 > 0).then_some(most.0);
     let any = stated(instrument.quantity_max);
     match order_type {
-        OrderType::Limit => any,
-        OrderType::Market => match (any, stated(instrument.market_quantity_max)) {
+        OrderType::Limit | OrderType::StopLimit => any,
+        OrderType::Market | OrderType::Stop => match (any, stated(instrument.market_quantity_max)) {
             (Some(any), Some(market)) => Some(any.min(market)),
             (any, market) => any.or(market),
         },
     }
 }
 
-fn price(order: &Order, instrument: &Instrument) -> Result<(), Denial> {
-    let price = order.price.0;
+fn price(price: Price, instrument: &Instrument) -> Result<(), Denial> {
+    let price = price.0;
     let least = instrument.price_min.0.max(1);
     if price < least {
         return deny(DenialReason::BadPrice, least, price);

@@ -14,7 +14,8 @@ use crate::types::{
 
 use super::config::Permission;
 use super::exposure::Exposure;
-use super::limits::{InstrumentLimits, Limits, RateLimit};
+use super::kill::Kills;
+use super::limits::{AccountLimits, InstrumentLimits, Limits, RateLimit, StrategyLimits};
 
 /// Declares the controls and evaluates them in this order; the first failure gives the reason.
 macro_rules! controls_in_order {
@@ -70,8 +71,8 @@ pub struct Facts<'a> {
     pub intent: &'a OrderIntent,
     /// Risk's instant.
     pub now: Timestamp,
-    /// How often the kill word was set.
-    pub kill_generation: u64,
+    /// What is killed.
+    pub kills: &'a Kills,
     /// The stricter of the engine's trading state and that of the strategy in this instrument.
     pub trading_state: TradingState,
     /// The trading state of the instrument over all strategies.
@@ -88,6 +89,10 @@ pub struct Facts<'a> {
     pub limits: &'a Limits,
     /// Limits of the instrument.
     pub instrument_limits: &'a InstrumentLimits,
+    /// Limits of the strategy over all its instruments.
+    pub strategy_limits: &'a StrategyLimits,
+    /// Limits of the account.
+    pub account_limits: &'a AccountLimits,
     /// What the strategy has at stake in this instrument.
     pub exposure: &'a Exposure,
     /// What all strategies have at stake in it.
@@ -109,14 +114,17 @@ impl Facts<'_> {
     }
 
     /// The worst price at which the order is taken to fill: a limit order's own; for a market order the opposite touch
-    /// and the allowed slippage beyond it, rounded away from the touch. `None` without a touch, or on overflow.
+    /// (for a stop order its stop price) and the allowed slippage beyond it, rounded away from it. `None` without a
+    /// touch, or on overflow.
     fn worst_price(&self) -> Option<Price> {
         let order = &self.intent.order;
-        if order.order_type == OrderType::Limit {
+        if order.order_type.is_limited() {
             return Some(order.price);
         }
+        // A stop order meets the market at its stop price.
+        let touch = if order.order_type == OrderType::Stop { order.stop_price } else { self.opposite_touch()? };
         // An i64 times a u32 fits 128 bits.
-        let touch = i128::from(self.opposite_touch()?.0);
+        let touch = i128::from(touch.0);
         let slip = touch * i128::from(self.instrument_limits.max_slippage_bps);
         let slip = (slip + BPS - 1) / BPS;
         let price = match order.side {

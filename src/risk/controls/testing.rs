@@ -3,7 +3,7 @@
 pub(super) use super::Facts;
 use super::Rate;
 pub(super) use crate::risk::exposure::Exposure;
-use crate::risk::{InstrumentLimits, Limits, Permission, RateLimit};
+use crate::risk::{AccountLimits, InstrumentLimits, Kills, Limits, Permission, RateLimit, StrategyLimits, wide};
 use crate::types::{
     AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, MarketStamp, Money, Order, OrderIntent, Price,
     SessionState, StrategyId, Symbol, Timestamp, VenueId,
@@ -17,6 +17,8 @@ pub(super) struct Case {
     pub instrument: Instrument,
     pub limits: Limits,
     pub instrument_limits: InstrumentLimits,
+    pub strategy_limits: StrategyLimits,
+    pub account_limits: AccountLimits,
     pub exposure: Exposure,
     pub instrument_exposure: Exposure,
     pub strategy_rate: RateLimit,
@@ -67,6 +69,7 @@ impl Case {
                 max_order_quantity: Quantity(1_000),
                 max_order_notional: Money(1_000_000_000_000_000_000),
                 max_position: Quantity(1_000),
+                ..wide::LIMITS
             },
             instrument_limits: InstrumentLimits {
                 max_position: Quantity(1_000),
@@ -75,7 +78,10 @@ impl Case {
                 passive_collar_bps: 1_000,
                 max_slippage_bps: 10,
                 max_depth_share_bps: 10_000,
+                ..wide::INSTRUMENT
             },
+            strategy_limits: wide::STRATEGY,
+            account_limits: wide::ACCOUNT,
             exposure: Exposure::default(),
             instrument_exposure: Exposure::default(),
             strategy_rate: rate,
@@ -91,7 +97,7 @@ impl Case {
         judge(&Facts {
             intent: &self.intent,
             now: NOW,
-            kill_generation: 0,
+            kills: &Kills::NONE,
             trading_state: TradingState::Active,
             instrument_state: TradingState::Active,
             session: Some(SessionState::Ready),
@@ -100,6 +106,8 @@ impl Case {
             last_id: ClientOrderId::NONE,
             limits: &self.limits,
             instrument_limits: &self.instrument_limits,
+            strategy_limits: &self.strategy_limits,
+            account_limits: &self.account_limits,
             exposure: &self.exposure,
             instrument_exposure: &self.instrument_exposure,
             strategy_rate: Rate { limit: &self.strategy_rate, left: self.strategy_left },

@@ -31,8 +31,8 @@ fn limits_that_make_no_sense() {
     let minus = Limits { max_order_notional: Money(-1), ..Limits::NONE };
     assert!(is_limits(refusal(|config| config.limits.permissions[0] = minus)));
     let no_room = RateLimit { per_second: 1, burst: 5, cancel_reserve: 5 };
-    assert!(is_limits(refusal(|config| config.limits.venues[0] = no_room)));
-    assert!(!is_limits(refusal(|config| config.limits.venues.clear())), "denies, which is sensible");
+    assert!(is_limits(refusal(|config| config.limits.accounts[0].rate = no_room)));
+    assert!(!is_limits(refusal(|config| config.limits.accounts.clear())), "denies, which is sensible");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The stage against a reference that keeps nothing but the history, and works everything out of it again each time.
 
 use super::rig::{Rig, config, instruments};
-use crate::risk::RiskConfig;
+use crate::risk::{KillScope, RiskConfig};
 use crate::types::*;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -292,8 +292,8 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
         };
         history.iter().filter(|(_, event)| is_message(event)).map(|(now, _)| *now).collect()
     };
-    let strategy_rate = config.limits.strategies[usize::from(key.0)];
-    for (sent, rate) in [(sent(Some(key.0)), strategy_rate), (sent(None), config.limits.venues[0])] {
+    let strategy_rate = config.limits.strategies[usize::from(key.0)].rate;
+    for (sent, rate) in [(sent(Some(key.0)), strategy_rate), (sent(None), config.limits.accounts[0].rate)] {
         let left = left(&sent, now, rate);
         if left <= i128::from(rate.cancel_reserve) {
             let burst = i128::from(rate.burst);
@@ -391,8 +391,8 @@ fn random_report(ids: &[ClientOrderId], random: &mut Random) -> ExecutionReport 
 /// Runs one history; answers how often each reason denied.
 fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
     let mut config = config();
-    config.limits.strategies[0] = crate::risk::RateLimit { per_second: 20, burst: 8, cancel_reserve: 2 };
-    config.limits.venues[0] = crate::risk::RateLimit { per_second: 40, burst: 10, cancel_reserve: 3 };
+    config.limits.strategies[0].rate = crate::risk::RateLimit { per_second: 20, burst: 8, cancel_reserve: 2 };
+    config.limits.accounts[0].rate = crate::risk::RateLimit { per_second: 40, burst: 10, cancel_reserve: 3 };
     if seed.is_multiple_of(8) {
         config.limits.permissions[2].max_order_quantity = Quantity::ZERO;
     }
@@ -454,7 +454,7 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
                 rig.poll();
             }
             999 if step > events * 9 / 10 => {
-                rig.kill.set();
+                rig.kill.kill(KillScope::Engine);
                 rig.poll();
                 history.push((now, Event::Kill));
             }

@@ -1,6 +1,7 @@
 //! Full lanes and full tables.
 
 use super::rig::{Rig, config, fill};
+use crate::risk::KillScope;
 use crate::types::*;
 
 #[test]
@@ -25,7 +26,7 @@ fn cancels_wait_for_room() {
         ids.push(rig.place(Side::Buy, 5));
         rig.gateway_orders.drain(u64::MAX, |_| {});
     }
-    rig.kill.set();
+    rig.kill.kill(KillScope::Engine);
     let mut canceled = Vec::new();
     for round in 0..4 {
         rig.poll();

@@ -8,7 +8,7 @@ use crate::types::*;
 
 pub struct Rig {
     pub risk: Risk,
-    pub kill: KillWord,
+    pub kill: KillSwitch,
     pub counters: Shared<RiskCounters>,
     pub now: Timestamp,
     pub commands: Sender<RiskCommand>,
@@ -59,6 +59,7 @@ pub fn config() -> RiskConfig {
         max_order_quantity: Quantity(50),
         max_order_notional: Money::from_scaled(45, 3).expect("fits"),
         max_position: Quantity(100),
+        ..wide::LIMITS
     };
     let instrument = InstrumentLimits {
         max_position: Quantity(150),
@@ -67,6 +68,7 @@ pub fn config() -> RiskConfig {
         passive_collar_bps: 500,
         max_slippage_bps: 50,
         max_depth_share_bps: 5_000,
+        ..wide::INSTRUMENT
     };
     let rate = RateLimit { per_second: 1_000_000, burst: 1_000, cancel_reserve: 10 };
     RiskConfig {
@@ -79,8 +81,9 @@ pub fn config() -> RiskConfig {
         limits: LimitsTable {
             permissions: vec![limits; 3],
             instruments: vec![instrument; 2],
-            strategies: vec![rate; 2],
-            venues: vec![rate],
+            strategies: vec![StrategyLimits { rate, ..wide::STRATEGY }; 2],
+            accounts: vec![AccountLimits { rate, ..wide::ACCOUNT }],
+            version: 1,
         },
         shard_of_strategy: vec![0, 1],
         trading_state: TradingState::Active,
@@ -120,7 +123,7 @@ impl Rig {
             positions: positions_out,
             notices: notices_out,
         };
-        let (kill, counters) = (KillWord::new(), Shared::<RiskCounters>::default());
+        let (kill, counters) = (KillSwitch::new(), Shared::<RiskCounters>::default());
         let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
         let mut rig = Self {
             risk,

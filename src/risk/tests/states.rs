@@ -1,7 +1,7 @@
 //! Kill word, trading states, session gate, cancels.
 
 use super::rig::{Rig, config};
-use crate::risk::CancelStep;
+use crate::risk::{CancelStep, KillScope};
 use crate::types::*;
 
 #[test]
@@ -10,7 +10,7 @@ fn a_kill_halts_for_good_and_cancels_everything() {
     let ids: Vec<_> = (0..5).map(|_| rig.place(Side::Buy, 5)).collect();
     rig.tell(ids[0], ReportKind::Unknown);
     rig.tell(ids[1], ReportKind::Canceled);
-    rig.kill.set();
+    rig.kill.kill(KillScope::Engine);
     rig.poll();
     let mut canceled = Vec::new();
     rig.gateway_cancels.drain(u64::MAX, |cancel| canceled.push(cancel.client_order_id));
@@ -32,7 +32,7 @@ fn a_kill_halts_for_good_and_cancels_everything() {
 fn a_halted_engine_cancels_again_what_the_venue_keeps_but_not_for_ever() {
     let mut rig = Rig::new(&config());
     let id = rig.place(Side::Buy, 5);
-    rig.kill.set();
+    rig.kill.kill(KillScope::Engine);
     let mut count = 0;
     for _ in 0..50 {
         rig.poll();
@@ -87,9 +87,9 @@ fn a_cancel_that_overtakes_its_order_is_not_lost() {
 #[test]
 fn cancels_pass_whatever_the_state_and_the_rate() {
     let mut config = config();
-    config.limits.venues[0].burst = 3;
-    config.limits.venues[0].per_second = 1;
-    config.limits.venues[0].cancel_reserve = 1;
+    config.limits.accounts[0].rate.burst = 3;
+    config.limits.accounts[0].rate.per_second = 1;
+    config.limits.accounts[0].rate.cancel_reserve = 1;
     let mut rig = Rig::new(&config);
     let ids = [rig.place(Side::Buy, 5), rig.place(Side::Buy, 5)];
     let intent = rig.intent(Side::Buy, 5);

@@ -131,9 +131,14 @@ impl OrderEncoder {
     /// # Errors
     /// As [`EncodeError`] states.
     pub fn place(&mut self, order: &Order, instrument: &Instrument, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
-        let is_limit = order.order_type == OrderType::Limit;
-        let rests = is_limit && order.time_in_force == TimeInForce::GoodTillCanceled;
-        if order.quantity.0 <= 0 || (is_limit && order.price.0 <= 0) || (order.is_post_only && !rests) {
+        let is_limit = order.order_type.is_limited();
+        let rests = order.order_type == OrderType::Limit
+            && matches!(order.time_in_force, TimeInForce::GoodTillCanceled | TimeInForce::Day);
+        if order.quantity.0 <= 0
+            || (is_limit && order.price.0 <= 0)
+            || (order.order_type.is_stop() && order.stop_price.0 <= 0)
+            || (order.is_post_only && !rests)
+        {
             return Err(EncodeError::BadOrder);
         }
         let id = hexadecimal(order.client_order_id.0);
@@ -150,10 +155,15 @@ impl OrderEncoder {
             Side::Buy => self.text(b"\"side\":\"", b"BUY"),
             Side::Sell => self.text(b"\"side\":\"", b"SELL"),
         }
+        if order.order_type.is_stop() {
+            let Price(price) = order.stop_price;
+            self.decimal(b"\"stopPrice\":\"", price, instrument.price_precision);
+        }
         self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
         if is_limit && !order.is_post_only {
             match order.time_in_force {
-                TimeInForce::GoodTillCanceled => self.text(b"\"timeInForce\":\"", b"GTC"),
+                // The venue has no days: the engine holds them.
+                TimeInForce::GoodTillCanceled | TimeInForce::Day => self.text(b"\"timeInForce\":\"", b"GTC"),
                 TimeInForce::ImmediateOrCancel => self.text(b"\"timeInForce\":\"", b"IOC"),
                 TimeInForce::FillOrKill => self.text(b"\"timeInForce\":\"", b"FOK"),
             }
@@ -163,6 +173,8 @@ impl OrderEncoder {
             (OrderType::Limit, false) => self.text(b"\"type\":\"", b"LIMIT"),
             (OrderType::Limit, true) => self.text(b"\"type\":\"", b"LIMIT_MAKER"),
             (OrderType::Market, _) => self.text(b"\"type\":\"", b"MARKET"),
+            (OrderType::Stop, _) => self.text(b"\"type\":\"", b"STOP_LOSS"),
+            (OrderType::StopLimit, _) => self.text(b"\"type\":\"", b"STOP_LOSS_LIMIT"),
         }
         self.end()
     }

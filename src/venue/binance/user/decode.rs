@@ -34,7 +34,7 @@ impl Names {
         let [kind, status, reason, order] = [b'x', b'X', b'r', b'i'].map(|letter| letters.get(letter));
         let [last_quantity, total, last_price] = [b'l', b'z', b'L'].map(|letter| letters.get(letter));
         let [fee, fee_asset, time, trade] = [b'n', b'N', b'T', b't'].map(|letter| letters.get(letter));
-        let is_maker = letters.get(b'm');
+        let [is_maker, whole, limit, stop] = [b'm', b'q', b'p', b'P'].map(|letter| letters.get(letter));
         // A cancel has an id of its own in `c`, and that of the order it cancels in `C`.
         let client = match original.and_then(Value::text) {
             Some(original) if !original.is_empty() => original,
@@ -57,6 +57,8 @@ impl Names {
             report.cumulative_quantity = quantity("z", total, instrument)?;
             last = quantity("l", last_quantity, instrument)?;
             report.last_price = price("L", last_price, instrument)?;
+            report.order_quantity = stated_quantity("q", whole, instrument)?;
+            report.order_price = first_price([("p", limit), ("P", stop)], instrument)?;
         }
         let kind = required("x", kind)?;
         let trade = trade.and_then(Value::unsigned).unwrap_or(0);
@@ -239,6 +241,9 @@ impl Names {
         report.side = side_of(required("side", side)?)?;
         if let Some(instrument) = instrument {
             report.cumulative_quantity = quantity("executedQty", total, instrument)?;
+            let [whole, limit, stop] = pick(row, &["origQty", "price", "stopPrice"])?;
+            report.order_quantity = stated_quantity("origQty", whole, instrument)?;
+            report.order_price = first_price([("price", limit), ("stopPrice", stop)], instrument)?;
         }
         report.kind = match (kind, report.status) {
             (RequestKind::Cancel | RequestKind::CancelAll, OrderStatus::Canceled) => ReportKind::Canceled,
@@ -274,6 +279,31 @@ impl Names {
         }
         Ok(report)
     }
+}
+
+/// Zero where the venue does not state it.
+fn stated_quantity(
+    field: &'static str,
+    value: Option<Value<'_, '_>>,
+    instrument: &Instrument,
+) -> Result<Quantity, DecodeError> {
+    if value.is_none() { Ok(Quantity::ZERO) } else { quantity(field, value, instrument) }
+}
+
+/// The first of these prices that is there and not zero.
+fn first_price(
+    fields: [(&'static str, Option<Value<'_, '_>>); 2],
+    instrument: &Instrument,
+) -> Result<Price, DecodeError> {
+    for (name, value) in fields {
+        if value.is_some() {
+            let found = price(name, value, instrument)?;
+            if found != Price::ZERO {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(Price::ZERO)
 }
 
 /// The error of an answer, or of a REST body.

@@ -83,6 +83,8 @@ fn a_fill_has_everything() {
         last_quantity: Quantity(25_000_000),
         cumulative_quantity: Quantity(50_000_000),
         fee: 123,
+        order_quantity: Quantity(100_000_000),
+        order_price: Price(6_183_763_000_000),
         exchange_ns: Timestamp::from_millis(1_723_161_255_342),
         received_ns: Timestamp::UNKNOWN,
         code: 0,
