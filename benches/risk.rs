@@ -11,6 +11,7 @@
 )]
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use crossbeam::channel;
 use gannet::metrics::{RiskCounters, Shared};
 use gannet::pipeline::lane::{Receiver, Sender, lane};
 use gannet::pipeline::stage::Stage;
@@ -52,7 +53,8 @@ struct Machine {
     updates: Receiver<OrderUpdate>,
     // Kept, so that the lanes have both of their ends.
     _others: (Sender<RiskCommand>, Sender<CancelIntent>, Sender<Mark>, Receiver<CancelIntent>),
-    _displays: (Receiver<PositionReport>, Receiver<Notice>),
+    _displays: (Receiver<PositionReport>, Receiver<Notice>, Receiver<Latch>),
+    _limits: (channel::Sender<Box<LimitsTable>>, channel::Receiver<Box<LimitsTable>>),
     sequence: u64,
 }
 
@@ -100,6 +102,10 @@ impl Machine {
             order_capacity: RiskConfig::ORDER_CAPACITY,
             execution_capacity: RiskConfig::EXECUTION_CAPACITY,
             position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+            currency: None,
+            rate_sources: Vec::new(),
+            latches: Vec::new(),
+            identity: None,
         };
         let (commands, commands_in) = lane(16);
         let (reports, reports_in) = lane(1_024);
@@ -111,6 +117,9 @@ impl Machine {
         let (updates_out, updates) = lane(1_024);
         let (positions_out, positions) = lane(1_024);
         let (notices_out, notices) = lane(1_024);
+        let (latches_out, latches) = lane(1_024);
+        let (limits, limits_in) = channel::bounded(4);
+        let (retire_limits, retired_limits) = channel::bounded(8);
         let lanes = RiskLanes {
             commands: commands_in,
             reports: vec![reports_in],
@@ -121,7 +130,10 @@ impl Machine {
             gateway_cancels: vec![cancels_out],
             updates: vec![updates_out],
             positions: positions_out,
+            latches: latches_out,
             notices: notices_out,
+            limits: limits_in,
+            retired_limits: retire_limits,
         };
         let risk = Risk::new(&config, lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("valid");
         let mut machine = Self {
@@ -131,7 +143,8 @@ impl Machine {
             gateway_orders,
             updates,
             _others: (commands, cancels, marks, gateway_cancels),
-            _displays: (positions, notices),
+            _displays: (positions, notices, latches),
+            _limits: (limits, retired_limits),
             sequence: 0,
         };
         let ready = GatewayMessage::Session { venue: VenueId(0), state: SessionState::Ready, received_ns: NOW };

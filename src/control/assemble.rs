@@ -304,6 +304,10 @@ pub fn assemble(
         order_capacity: RiskConfig::ORDER_CAPACITY,
         execution_capacity: RiskConfig::EXECUTION_CAPACITY,
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+        currency: None,
+        rate_sources: Vec::new(),
+        latches: Vec::new(),
+        identity: None,
     };
     let machine =
         MachineConfig { instruments: (**instruments).clone(), venues, shards, risk, balances: facts.balances.clone() };

@@ -183,6 +183,7 @@ impl Plane {
                 }
             });
         }
+        while self.ends.retired_limits.try_recv().is_ok() {}
         let status = &mut self.status;
         self.ends.positions.drain(u64::MAX, |report| status.position(report));
         for venue in &mut self.ends.venues {
@@ -314,6 +315,9 @@ mod tests {
             shards: vec![shard_commands],
             risk: risk_commands,
             positions: lane(2).1,
+            latches: lane(2).1,
+            limits: crossbeam::channel::bounded(1).0,
+            retired_limits: crossbeam::channel::bounded(1).1,
             notices: Vec::new(),
             retired: crossbeam::channel::bounded(1).1,
         };

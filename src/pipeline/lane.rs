@@ -50,6 +50,7 @@ pub const OUTCOMES: &[(&str, Outcome)] = &[
     ("gateway → risk: reports", Outcome::StopReading),
     ("risk → shard: order updates", Outcome::KeepNewest),
     ("risk → control: positions", Outcome::KeepNewest),
+    ("risk → control: latches", Outcome::KeepNewest),
     ("gateway → control: sent orders", Outcome::DropCounted),
     ("stage → control: notices", Outcome::DropCounted),
     ("control → stage: commands", Outcome::Wait),

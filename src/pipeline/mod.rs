@@ -19,11 +19,11 @@ pub mod threads;
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
 use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
-use crate::risk::{KillScope, KillSwitch, Risk, RiskConfig, RiskLanes, approved_lane};
+use crate::risk::{KillScope, KillSwitch, LimitsTable, Risk, RiskConfig, RiskLanes, approved_lane};
 use crate::strategy::runner::{Instance, Shard, ShardConfig, ShardLanes};
 use crate::types::{
-    AssetId, FeedMessage, InstrumentId, Instruments, Money, Notice, PositionReport, Request, RiskCommand, SentOrder,
-    ShardCommand, Timestamp, VenueId,
+    AssetId, FeedMessage, InstrumentId, Instruments, Latch, Money, Notice, PositionReport, Request, RiskCommand,
+    SentOrder, ShardCommand, Timestamp, VenueId,
 };
 use crate::venue::connection::{Arrival, Connection, ConnectionPort};
 use clock::Clock;
@@ -94,6 +94,12 @@ pub struct ColdEnds {
     pub risk: Sender<RiskCommand>,
     /// Positions.
     pub positions: Receiver<PositionReport>,
+    /// What must outlive the process.
+    pub latches: Receiver<Latch>,
+    /// New limits to risk: sent before the command that takes them.
+    pub limits: channel::Sender<Box<LimitsTable>>,
+    /// Limits that were replaced, to be dropped.
+    pub retired_limits: channel::Receiver<Box<LimitsTable>>,
     /// Notices of every stage.
     pub notices: Vec<Receiver<Notice>>,
     /// Connections that are over, to be dropped.
@@ -289,6 +295,9 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<M
     }
     let (risk_commands_in, commands) = lane(capacity::COMMANDS);
     let (positions_in, positions) = lane(capacity::DISPLAY);
+    let (latches_in, latches) = lane(capacity::DISPLAY);
+    let (limits, limits_port) = channel::bounded(capacity::COMMANDS);
+    let (retire_limits, retired_limits) = channel::bounded(2 * capacity::COMMANDS);
     let lanes = RiskLanes {
         commands,
         reports,
@@ -299,7 +308,10 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<M
         gateway_cancels,
         updates,
         positions: positions_in,
+        latches: latches_in,
         notices: notice_lane(),
+        limits: limits_port,
+        retired_limits: retire_limits,
     };
     let risk = match Risk::new(&risk, lanes, kill.clone(), Shared::clone(&counters.risk)) {
         Ok(mut risk) => {
@@ -317,8 +329,17 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<M
         return Err(errors);
     }
     let stages = feeds.into_iter().chain(shard_stages).chain(risk).chain(gateways).collect();
-    let cold =
-        ColdEnds { venues: cold_venues, shards: cold_shards, risk: risk_commands_in, positions, notices, retired };
+    let cold = ColdEnds {
+        venues: cold_venues,
+        shards: cold_shards,
+        risk: risk_commands_in,
+        positions,
+        latches,
+        limits,
+        retired_limits,
+        notices,
+        retired,
+    };
     Ok(Machine { stages, cold, counters, kill, clock: clock.clone() })
 }
 

@@ -4,9 +4,10 @@ use super::approved::Approved;
 use super::limits::LimitsTable;
 use crate::pipeline::lane::{Receiver, Sender};
 use crate::types::{
-    CancelIntent, GatewayMessage, InstrumentId, Instruments, Mark, Notice, Order, OrderIntent, OrderType, OrderUpdate,
-    PositionReport, RiskCommand, StrategyId, TimeInForce, TradingState,
+    AssetId, CancelIntent, Denial, GatewayMessage, InstrumentId, Instruments, Latch, Mark, Notice, Order, OrderIntent,
+    OrderType, OrderUpdate, PositionReport, RiskCommand, StrategyId, TimeInForce, TradingState,
 };
+use crossbeam::channel;
 use std::fmt;
 
 /// What a strategy may do in an instrument. What is not listed is not permitted.
@@ -81,6 +82,23 @@ pub struct RiskConfig {
     pub execution_capacity: usize,
     /// The shortest time between two reports of a position, in nanoseconds.
     pub position_interval_ns: u64,
+    /// What limits over several instruments are counted in. Without one they deny.
+    pub currency: Option<AssetId>,
+    /// Which instruments tell the rates of other assets into it.
+    pub rate_sources: Vec<RateSource>,
+    /// What an earlier run left behind.
+    pub latches: Vec<Latch>,
+    /// C41: why nothing may be sent, where keys, mode, program or configuration do not belong together.
+    pub identity: Option<Denial>,
+}
+
+/// An instrument whose mid is the rate of its base asset in its quote asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSource {
+    /// Which asset's rate it tells.
+    pub asset: AssetId,
+    /// The instrument, between that asset and the account's currency, either way round.
+    pub instrument: InstrumentId,
 }
 
 impl RiskConfig {
@@ -112,8 +130,14 @@ pub struct RiskLanes {
     pub updates: Vec<Sender<OrderUpdate>>,
     /// To the cold plane: positions.
     pub positions: Sender<PositionReport>,
+    /// To the cold plane: what must outlive the process.
+    pub latches: Sender<Latch>,
     /// To the cold plane: what people should know.
     pub notices: Sender<Notice>,
+    /// Limits that wait for [`RiskCommand::TakeLimits`].
+    pub limits: channel::Receiver<Box<LimitsTable>>,
+    /// Where replaced limits go, to be dropped cold.
+    pub retired_limits: channel::Sender<Box<LimitsTable>>,
 }
 
 /// Why a risk stage cannot be built.

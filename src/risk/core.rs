@@ -11,9 +11,10 @@ use super::rate::TokenBucket;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
 use crate::types::{
-    CancelIntent, ClientOrderId, DenialReason, Mark, Money, Notice, NoticeCode, OrderUpdate, PositionReport,
+    CancelIntent, ClientOrderId, DenialReason, Latch, Mark, Money, Notice, NoticeCode, OrderUpdate, PositionReport,
     PositionState, SessionState, Timestamp, TradingState,
 };
+use crossbeam::channel;
 use std::collections::VecDeque;
 
 /// Denials, and cancels that overtook their order, that wait for one shard. While either is full, nothing more that
@@ -56,7 +57,8 @@ pub(super) struct Core {
     /// What is killed, as read last.
     pub(super) kills: Kills,
     pub(super) trading_state: TradingState,
-    pub(super) limits: LimitsTable,
+    /// Boxed, so that new ones are put in place by moving a pointer.
+    pub(super) limits: Box<LimitsTable>,
     pub(super) books: Books,
     pub(super) orders: OrderTable,
     pub(super) executions: Executions,
@@ -67,6 +69,9 @@ pub(super) struct Core {
     pub(super) sweep: Option<u32>,
     pub(super) denied: [u64; DenialReason::ALL.len()],
     pub(super) counters: Shared<RiskCounters>,
+    pub(super) latches: Sender<Latch>,
+    limits_port: channel::Receiver<Box<LimitsTable>>,
+    retired_limits: channel::Sender<Box<LimitsTable>>,
     positions: Sender<PositionReport>,
     notices: Sender<Notice>,
     position_interval_ns: u64,
@@ -79,7 +84,10 @@ pub(super) struct Outputs {
     pub(super) gateway_cancels: Vec<Sender<CancelIntent>>,
     pub(super) updates: Vec<Sender<OrderUpdate>>,
     pub(super) positions: Sender<PositionReport>,
+    pub(super) latches: Sender<Latch>,
     pub(super) notices: Sender<Notice>,
+    pub(super) limits: channel::Receiver<Box<LimitsTable>>,
+    pub(super) retired_limits: channel::Sender<Box<LimitsTable>>,
 }
 
 impl Core {
@@ -111,7 +119,7 @@ impl Core {
             kill,
             kills: Kills::NONE,
             trading_state: config.trading_state,
-            limits: config.limits.clone(),
+            limits: Box::new(config.limits.clone()),
             books: Books::new(config, venues.len()),
             orders: OrderTable::new(capacity),
             executions: Executions::new(config.execution_capacity),
@@ -121,6 +129,9 @@ impl Core {
             sweep: None,
             denied: [0; DenialReason::ALL.len()],
             counters,
+            latches: outputs.latches,
+            limits_port: outputs.limits,
+            retired_limits: outputs.retired_limits,
             positions: outputs.positions,
             notices: outputs.notices,
             position_interval_ns: config.position_interval_ns,
@@ -140,6 +151,25 @@ impl Core {
             self.enter(TradingState::Halted);
         }
         1
+    }
+
+    /// Puts the limits in place that wait in the port, whole, from this input on. They were judged on the cold plane; what
+    /// does not fit this engine all the same is not taken.
+    pub(super) fn take_limits(&mut self) {
+        let Ok(mut limits) = self.limits_port.try_recv() else { return };
+        let sizes = |table: &LimitsTable| {
+            [table.permissions.len(), table.instruments.len(), table.strategies.len(), table.accounts.len()]
+        };
+        if sizes(&limits) == sizes(&self.limits) && limits.validate().is_ok() {
+            std::mem::swap(&mut self.limits, &mut limits);
+            let version = i128::from(self.limits.version);
+            self.notify(Notice::new(NoticeCode::LimitsChanged, self.now).values(0, version));
+        } else {
+            let notice = Notice::new(NoticeCode::Misconfigured, self.now);
+            self.notify(notice.excerpt(b"limits that are not of this engine were not taken"));
+        }
+        // The cold plane keeps room for as many as it sends.
+        let _ = self.retired_limits.try_send(limits);
     }
 
     /// Sets the trading state as a command asks; towards more trading not while the kill switch is set.

@@ -28,7 +28,7 @@ pub mod transitions;
 
 pub use approved::{Approved, approved_lane};
 pub use books::{Holding, Market};
-pub use config::{Permission, RiskConfig, RiskConfigError, RiskLanes};
+pub use config::{Permission, RateSource, RiskConfig, RiskConfigError, RiskLanes};
 pub use exposure::Exposure;
 pub use kill::{KillScope, KillSwitch, Kills};
 pub use limits::{

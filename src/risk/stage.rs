@@ -48,7 +48,10 @@ impl Risk {
             gateway_cancels: lanes.gateway_cancels,
             updates: lanes.updates,
             positions: lanes.positions,
+            latches: lanes.latches,
             notices: lanes.notices,
+            limits: lanes.limits,
+            retired_limits: lanes.retired_limits,
         };
         Ok(Self {
             commands: lanes.commands,
@@ -123,8 +126,8 @@ impl Stage for Risk {
         work += commands.drain(COMMANDS_PER_CYCLE, |command| match command {
             RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
             RiskCommand::CancelAll => core.sweep = Some(0),
-            RiskCommand::TakeLimits
-            | RiskCommand::TakeOverride
+            RiskCommand::TakeLimits => core.take_limits(),
+            RiskCommand::TakeOverride
             | RiskCommand::Reset(_)
             | RiskCommand::Clock { .. }
             | RiskCommand::ClockJump { .. } => {}

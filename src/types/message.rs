@@ -520,6 +520,53 @@ pub struct PositionReport {
     pub strategy: StrategyId,
 }
 
+/// What a restart must not forget of a strategy's limits over time. Amounts are in the account's currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct StrategyLatch {
+    /// Profit of the day so far, realized and unrealized, after fees; negative is a loss.
+    pub day_profit: Money,
+    /// How far the profit is below its best, zero or more.
+    pub drawdown: Money,
+    /// What was traded in the day so far.
+    pub day_turnover: Money,
+    /// The day, in days since the epoch (UTC). Amounts of another day than the running one count for nothing.
+    pub day: u32,
+    /// Entries in a row, buys and sells, without a person's doing.
+    pub repeats: [u32; 2],
+    /// Whose.
+    pub strategy: StrategyId,
+    /// The loss limit of the day was passed.
+    pub is_loss_tripped: bool,
+    /// The drawdown limit was passed; it stays so over days until a person sets it back.
+    pub is_drawdown_tripped: bool,
+    /// The limit of repeated entries was passed; it stays so until a person sets it back.
+    pub is_repeat_tripped: bool,
+}
+
+/// Risk to cold plane: what must outlive the process, for the state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Latch {
+    /// Of a strategy: its newest state.
+    Strategy(StrategyLatch),
+    /// The newest execution that was booked in an instrument.
+    Execution {
+        /// In what.
+        instrument: InstrumentId,
+        /// The venue's number of it.
+        execution_id: u64,
+    },
+}
+
+impl Default for Latch {
+    fn default() -> Self {
+        Self::Execution { instrument: InstrumentId::NONE, execution_id: 0 }
+    }
+}
+
+const _: () = assert!(size_of::<Latch>() <= 128);
+
 /// Gateway to cold plane: the instants of one order on its way out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

@@ -5,6 +5,7 @@ use crate::pipeline::lane::{Full, Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
 use crate::risk::*;
 use crate::types::*;
+use crossbeam::channel;
 
 pub struct Rig {
     pub risk: Risk,
@@ -21,6 +22,9 @@ pub struct Rig {
     pub updates: Vec<Receiver<OrderUpdate>>,
     pub positions: Receiver<PositionReport>,
     pub notices: Receiver<Notice>,
+    pub latches: Receiver<Latch>,
+    pub limits: channel::Sender<Box<LimitsTable>>,
+    pub retired_limits: channel::Receiver<Box<LimitsTable>>,
     sequence: u64,
 }
 
@@ -90,6 +94,10 @@ pub fn config() -> RiskConfig {
         order_capacity: 1_024,
         execution_capacity: 4_096,
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+        currency: None,
+        rate_sources: Vec::new(),
+        latches: Vec::new(),
+        identity: None,
     }
 }
 
@@ -111,6 +119,9 @@ impl Rig {
         let (updates_out, updates): (Vec<_>, Vec<_>) = (0..2).map(|_| lane(capacity)).unzip();
         let (positions_out, positions) = lane(capacity);
         let (notices_out, notices) = lane(4_096);
+        let (latches_out, latches) = lane(capacity);
+        let (limits, limits_in) = channel::bounded(4);
+        let (retire_limits, retired_limits) = channel::bounded(8);
         let lanes = RiskLanes {
             commands: commands_in,
             reports: vec![reports_in],
@@ -121,7 +132,10 @@ impl Rig {
             gateway_cancels: vec![cancels_out],
             updates: updates_out,
             positions: positions_out,
+            latches: latches_out,
             notices: notices_out,
+            limits: limits_in,
+            retired_limits: retire_limits,
         };
         let (kill, counters) = (KillSwitch::new(), Shared::<RiskCounters>::default());
         let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
@@ -140,6 +154,9 @@ impl Rig {
             updates,
             positions,
             notices,
+            latches,
+            limits,
+            retired_limits,
             sequence: 0,
         };
         rig.session(SessionState::Ready);
@@ -275,6 +292,9 @@ pub fn lanes() -> RiskLanes {
         gateway_cancels: vec![lane(2).0],
         updates: vec![lane(2).0, lane(2).0],
         positions: lane(2).0,
+        latches: lane(2).0,
         notices: lane(2).0,
+        limits: channel::bounded(1).1,
+        retired_limits: channel::bounded(1).0,
     }
 }
