@@ -1,16 +1,58 @@
-//! What one account holds of each asset.
+//! What an account holds of each asset.
 
 use super::{BookError, Fill};
-use crate::types::{AssetId, Instrument, Money};
+use crate::types::{AssetId, Instrument, Money, Quantity};
 
-/// What one asset began with and how fills and fees changed it.
+/// What one asset began with, how trading and transfers changed it, and what of it is spoken for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Balance {
     start: Money,
     change: Money,
+    transferred: Money,
+    fees: Money,
+    reserved: Money,
 }
 
-/// The balances of one account, by asset: what the venue said at the start, and the changes since, each exact.
+impl Balance {
+    fn total(&self) -> Option<Money> {
+        self.start.checked_add(self.change)?.checked_add(self.transferred)
+    }
+}
+
+/// What a fill moves: base against quote, and the fee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entries {
+    base: (AssetId, Money),
+    quote: (AssetId, Money),
+    fee: (AssetId, Money),
+}
+
+impl Entries {
+    /// What `fill` moves.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn of(fill: &Fill, instrument: &Instrument) -> Result<Self, BookError> {
+        if fill.quantity.0 <= 0 || fill.price.0 <= 0 {
+            return Err(BookError::NotAFill);
+        }
+        let legs = || {
+            let signed = fill.quantity.0.checked_mul(fill.side.sign())?;
+            let base = Money::from_scaled(signed, instrument.quantity_precision)?;
+            let cost = instrument.notional(fill.price, Quantity(signed))?;
+            Some((base, Money(cost.0.checked_neg()?), Money(fill.fee.0.checked_neg()?)))
+        };
+        let (base, quote, fee) = legs().ok_or(BookError::Overflow)?;
+        Ok(Self { base: (instrument.base, base), quote: (instrument.quote, quote), fee: (fill.fee_asset, fee) })
+    }
+
+    const fn list(&self) -> [(AssetId, Money); 3] {
+        [self.base, self.quote, self.fee]
+    }
+}
+
+/// The balances of one account, or of one strategy's part of it, by asset: what the venue said at the start, and the
+/// changes since, each exact.
 ///
 /// At the end of a session `balance` equals the venue's own figure to the last unit, or a fill was missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,51 +75,79 @@ impl Ledger {
         }
     }
 
-    /// Books a fill: base against quote, and the fee.
+    /// Books a fill.
     ///
     /// # Errors
     /// [`BookError`], and no balance was changed.
     pub fn book(&mut self, fill: &Fill, instrument: &Instrument) -> Result<(), BookError> {
-        if fill.quantity.0 <= 0 || fill.price.0 <= 0 {
-            return Err(BookError::NotAFill);
+        let entries = Entries::of(fill, instrument)?;
+        if !self.fits(&entries) {
+            return Err(BookError::Overflow);
         }
-        let [base, quote] = Self::legs(fill, instrument).ok_or(BookError::Overflow)?;
-        let minus_fee = fill.fee.0.checked_neg().map(Money).ok_or(BookError::Overflow)?;
-        let entries = [(instrument.base, base), (instrument.quote, quote), (fill.fee_asset, minus_fee)];
-        for (done, &(asset, amount)) in entries.iter().enumerate() {
-            if self.add(asset, amount).is_none() {
-                for &(asset, amount) in entries.iter().take(done) {
-                    // What was just added fits when it is taken back.
-                    self.add(asset, Money(amount.0.saturating_neg()));
-                }
-                return Err(BookError::Overflow);
-            }
-        }
-        if fill.fee != Money::ZERO && self.balances.get(fill.fee_asset.index()).is_none() {
-            self.fees_elsewhere = self.fees_elsewhere.saturating_add(1);
-        }
+        self.add(&entries);
         Ok(())
     }
 
-    /// What the fill adds to base and quote.
-    fn legs(fill: &Fill, instrument: &Instrument) -> Option<[Money; 2]> {
-        let signed = fill.quantity.0.checked_mul(fill.side.sign())?;
-        let base = Money::from_scaled(signed, instrument.quantity_precision)?;
-        let cost = instrument.notional(fill.price, crate::types::Quantity(signed))?;
-        Some([base, Money(cost.0.checked_neg()?)])
+    /// Whether all three entries can be added, in whatever assets they are.
+    #[must_use]
+    pub fn fits(&self, entries: &Entries) -> bool {
+        let list = entries.list();
+        let sum = || list.iter().try_fold(0i128, |sum, (_, amount)| sum.checked_add(amount.0.checked_abs()?));
+        let Some(sum) = sum() else { return false };
+        list.iter().filter_map(|(asset, _)| self.balances.get(asset.index())).all(|balance| {
+            let parts = [Some(balance.change), balance.total(), Some(balance.fees)];
+            parts.iter().all(|part| part.and_then(|part| part.0.checked_abs()?.checked_add(sum)).is_some())
+        })
     }
 
-    /// Adds to an asset's change; an asset that is not of this run takes anything.
-    fn add(&mut self, asset: AssetId, amount: Money) -> Option<()> {
-        if let Some(balance) = self.balances.get_mut(asset.index()) {
-            let change = balance.change.checked_add(amount)?;
-            balance.start.checked_add(change)?;
-            balance.change = change;
+    /// Adds entries that fit. What is of an asset that is not of this run is in no balance; such fees are counted.
+    pub fn add(&mut self, entries: &Entries) {
+        for (asset, amount) in entries.list() {
+            if let Some(balance) = self.balances.get_mut(asset.index()) {
+                balance.change = balance.change.saturating_add(amount);
+            }
         }
-        Some(())
+        let (asset, amount) = entries.fee;
+        match self.balances.get_mut(asset.index()) {
+            Some(balance) => balance.fees = balance.fees.saturating_sub(amount),
+            None if amount != Money::ZERO => self.fees_elsewhere = self.fees_elsewhere.saturating_add(1),
+            None => {}
+        }
     }
 
-    /// How fills and fees changed an asset so far.
+    /// Books a payment that is part of trading but no fill (funding): received, or paid where negative.
+    ///
+    /// # Errors
+    /// [`BookError::Overflow`], and nothing was changed.
+    pub fn fund(&mut self, asset: AssetId, amount: Money) -> Result<(), BookError> {
+        let Some(balance) = self.balances.get_mut(asset.index()) else { return Ok(()) };
+        let change = balance.change.checked_add(amount).ok_or(BookError::Overflow)?;
+        balance.total().and_then(|total| total.checked_add(amount)).ok_or(BookError::Overflow)?;
+        balance.change = change;
+        Ok(())
+    }
+
+    /// Books money that came to the account, or left it where negative, other than by trading.
+    ///
+    /// # Errors
+    /// [`BookError::Overflow`], and nothing was changed.
+    pub fn transfer(&mut self, asset: AssetId, amount: Money) -> Result<(), BookError> {
+        let Some(balance) = self.balances.get_mut(asset.index()) else { return Ok(()) };
+        let transferred = balance.transferred.checked_add(amount).ok_or(BookError::Overflow)?;
+        balance.total().and_then(|total| total.checked_add(amount)).ok_or(BookError::Overflow)?;
+        balance.transferred = transferred;
+        Ok(())
+    }
+
+    /// What open orders may still take of an asset went up by so much, or down where negative.
+    #[inline]
+    pub fn reserve(&mut self, asset: AssetId, amount: Money) {
+        if let Some(balance) = self.balances.get_mut(asset.index()) {
+            balance.reserved = balance.reserved.saturating_add(amount);
+        }
+    }
+
+    /// How fills, fees and funding changed an asset so far.
     #[must_use]
     pub fn change(&self, asset: AssetId) -> Money {
         self.balances.get(asset.index()).map_or(Money::ZERO, |balance| balance.change)
@@ -86,7 +156,26 @@ impl Ledger {
     /// What the account holds of an asset now.
     #[must_use]
     pub fn balance(&self, asset: AssetId) -> Money {
-        self.balances.get(asset.index()).map_or(Money::ZERO, |balance| balance.start.saturating_add(balance.change))
+        self.balances.get(asset.index()).and_then(Balance::total).unwrap_or_default()
+    }
+
+    /// What open orders may still take of an asset.
+    #[must_use]
+    pub fn reserved(&self, asset: AssetId) -> Money {
+        self.balances.get(asset.index()).map_or(Money::ZERO, |balance| balance.reserved)
+    }
+
+    /// What of an asset no order may take; less than nothing where orders could take more than there is.
+    #[inline]
+    #[must_use]
+    pub fn free(&self, asset: AssetId) -> Money {
+        self.balance(asset).saturating_sub(self.reserved(asset))
+    }
+
+    /// Fees paid in an asset so far, exactly.
+    #[must_use]
+    pub fn fees(&self, asset: AssetId) -> Money {
+        self.balances.get(asset.index()).map_or(Money::ZERO, |balance| balance.fees)
     }
 
     /// Fees that were paid in assets this run does not know; they are in no balance.
@@ -104,6 +193,10 @@ mod tests {
     use proptest::prelude::*;
     use rust_decimal::Decimal;
 
+    fn decimal(money: Money) -> Decimal {
+        money.to_decimal_string().parse().expect("a decimal")
+    }
+
     proptest! {
         #[test]
         fn balances_equal_decimal_arithmetic(
@@ -113,6 +206,7 @@ mod tests {
             let mut ledger = Ledger::new(3);
             ledger.start_with(instrument.quote, Money::from_scaled(1_000, 0).expect("fits"));
             let mut expected = [Decimal::ZERO, Decimal::from(1_000), Decimal::ZERO];
+            let mut fees_in_quote = Decimal::ZERO;
             for (is_buy, price, quantity, fee, fee_asset) in steps {
                 let side = if is_buy { Side::Buy } else { Side::Sell };
                 let fee_money = Money::from_scaled(fee, 8).expect("fits");
@@ -124,7 +218,18 @@ mod tests {
                 if let Some(balance) = expected.get_mut(usize::from(fee_asset)) {
                     *balance -= Decimal::new(fee, 8);
                 }
+                if AssetId(fee_asset) == instrument.quote {
+                    fees_in_quote += Decimal::new(fee, 8);
+                }
+                // Now and then money comes, goes, or is paid as funding.
+                if quantity % 7 == 0 {
+                    let amount = Money::from_scaled(quantity - 500_000, 3).expect("fits");
+                    ledger.transfer(instrument.quote, amount).expect("fits");
+                    ledger.fund(instrument.quote, fee_money).expect("fits");
+                    expected[1] += Decimal::new(quantity - 500_000, 3) + Decimal::new(fee, 8);
+                }
             }
+            prop_assert_eq!(decimal(ledger.fees(instrument.quote)), fees_in_quote);
             for (asset, expected) in (0..).zip(expected) {
                 prop_assert_eq!(ledger.balance(AssetId(asset)).to_decimal_string(), expected.normalize().to_string());
             }
@@ -144,6 +249,32 @@ mod tests {
         let before = ledger.clone();
         assert_eq!(ledger.book(&fill(Side::Sell, 1, 1), &instrument), Err(BookError::Overflow));
         assert_eq!(ledger, before);
+    }
+
+    #[test]
+    fn transfers_and_funding_change_the_balance_and_not_past_its_range() {
+        let usdt = AssetId(1);
+        let mut ledger = Ledger::new(2);
+        ledger.start_with(usdt, Money(100));
+        ledger.transfer(usdt, Money(50)).expect("fits");
+        ledger.transfer(usdt, Money(-120)).expect("fits");
+        ledger.fund(usdt, Money(-7)).expect("fits");
+        assert_eq!((ledger.balance(usdt), ledger.change(usdt)), (Money(23), Money(-7)));
+        assert_eq!(ledger.transfer(usdt, Money(i128::MAX)), Err(BookError::Overflow));
+        assert_eq!(ledger.fund(usdt, Money(i128::MAX)), Err(BookError::Overflow));
+        assert_eq!(ledger.balance(usdt), Money(23));
+        ledger.transfer(AssetId::NONE, Money(1)).expect("not of this run: nothing to book");
+    }
+
+    #[test]
+    fn what_is_reserved_is_not_free() {
+        let usdt = AssetId(1);
+        let mut ledger = Ledger::new(2);
+        ledger.start_with(usdt, Money(100));
+        ledger.reserve(usdt, Money(130));
+        assert_eq!((ledger.free(usdt), ledger.balance(usdt)), (Money(-30), Money(100)));
+        ledger.reserve(usdt, Money(-130));
+        assert_eq!((ledger.free(usdt), ledger.reserved(usdt)), (Money(100), Money::ZERO));
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! Positions, cash and fees, in exact integers.
+//! Positions, cash, fees and rates, in exact integers.
 //!
-//! A [`Position`] is what one strategy holds of one instrument; a [`Ledger`] is what one account holds of each asset.
-//! Both are booked from the same [`Fill`]s, and both keep every unit: what a rounding would drop stays in the open cost
-//! of the position, so `cash = realized − open cost` holds to the last `10^-18` at every fill.
+//! A [`Position`] is what one strategy holds of one instrument; a [`Ledger`] is what an account, or one strategy's part
+//! of it, holds of each asset. Both are booked from the same [`Fill`]s, and both keep every unit: what a rounding would
+//! drop stays in the open cost of the position, so `cash = realized − open cost` holds to the last `10^-18` at every
+//! fill. [`Rates`] make one currency of several, and say how old they are.
 
 mod ledger;
 mod position;
+mod rates;
 
-pub use ledger::Ledger;
+pub use ledger::{Entries, Ledger};
 pub use position::Position;
+pub use rates::{Rate, RateError, Rates, Rounding};
 
 use crate::types::{AssetId, Instrument, Money, Price, Quantity, Side};
 
@@ -28,24 +31,26 @@ pub struct Fill {
 }
 
 impl Fill {
-    /// The fee in the quote asset at the price of this fill, rounded away from zero to `10^-18`. A fee in an asset that
-    /// is neither base nor quote has no price here and counts as zero: the [`Ledger`] still holds it exactly.
-    /// `None` on overflow.
-    #[must_use]
-    pub fn fee_in_quote(&self, instrument: &Instrument) -> Option<Money> {
-        if self.fee == Money::ZERO {
-            return Some(Money::ZERO);
-        }
-        if self.fee_asset == instrument.quote {
-            return Some(self.fee);
+    /// The fee in the quote asset: one in the base asset at the price of this fill, rounded away from zero to `10^-18`;
+    /// one in a third asset by the newest rates, rounded up.
+    ///
+    /// # Errors
+    /// [`RateError::Missing`] where a third asset has no rate: the [`Ledger`] still holds the fee exactly.
+    /// [`RateError::Overflow`].
+    pub fn fee_in_quote(&self, instrument: &Instrument, rates: &Rates) -> Result<Money, RateError> {
+        if self.fee == Money::ZERO || self.fee_asset == instrument.quote {
+            return Ok(self.fee);
         }
         if self.fee_asset != instrument.base {
-            return Some(Money::ZERO);
+            return rates.convert(self.fee, self.fee_asset, instrument.quote, Rounding::Up);
         }
-        let product = self.fee.0.checked_mul(i128::from(self.price.0))?;
-        let scale = i128::from(crate::types::fixed::pow10(instrument.price_precision)?);
-        let rest = product.checked_rem(scale)?.signum();
-        product.checked_div(scale)?.checked_add(rest).map(Money)
+        let at_price = || {
+            let product = self.fee.0.checked_mul(i128::from(self.price.0))?;
+            let scale = i128::from(crate::types::fixed::pow10(instrument.price_precision)?);
+            let rest = product.checked_rem(scale)?.signum();
+            product.checked_div(scale)?.checked_add(rest).map(Money)
+        };
+        at_price().ok_or(RateError::Overflow)
     }
 }
 

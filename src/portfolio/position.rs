@@ -1,6 +1,6 @@
 //! What one strategy holds of one instrument.
 
-use super::{BookError, Fill};
+use super::{BookError, Fill, RateError, Rates};
 use crate::types::{Instrument, Money, PositionState, Price, Quantity, Quote};
 
 /// A position at average cost, booked fill by fill.
@@ -14,21 +14,40 @@ pub struct Position {
     open_cost: Money,
     realized: Money,
     fees: Money,
+    fees_unvalued: u32,
 }
 
 impl Position {
     /// Nothing held, nothing earned.
-    pub const FLAT: Self = Self { quantity: 0, open_cost: Money::ZERO, realized: Money::ZERO, fees: Money::ZERO };
+    pub const FLAT: Self =
+        Self { quantity: 0, open_cost: Money::ZERO, realized: Money::ZERO, fees: Money::ZERO, fees_unvalued: 0 };
 
-    /// Books a fill: opens, adds, closes, or closes and opens on the other side.
+    /// Books a fill: opens, adds, closes, or closes and opens on the other side. A fee in a third asset counts by its
+    /// rate; without one it is counted only ([`Position::fees_unvalued`]).
     ///
     /// # Errors
     /// [`BookError`], and the position is as it was.
-    pub fn book(&mut self, fill: &Fill, instrument: &Instrument) -> Result<(), BookError> {
+    pub fn book(&mut self, fill: &Fill, instrument: &Instrument, rates: &Rates) -> Result<(), BookError> {
         if fill.quantity.0 <= 0 || fill.price.0 <= 0 {
             return Err(BookError::NotAFill);
         }
-        *self = self.booked(fill, instrument).ok_or(BookError::Overflow)?;
+        let mut booked = self.booked(fill, instrument).ok_or(BookError::Overflow)?;
+        match fill.fee_in_quote(instrument, rates) {
+            Ok(fee) => booked.fees = booked.fees.checked_add(fee).ok_or(BookError::Overflow)?,
+            Err(RateError::Overflow) => return Err(BookError::Overflow),
+            Err(_) => booked.fees_unvalued = booked.fees_unvalued.saturating_add(1),
+        }
+        *self = booked;
+        Ok(())
+    }
+
+    /// Books a funding payment, in the quote asset: received, or paid where negative. It is part of the realized profit
+    /// and moves neither quantity nor cost.
+    ///
+    /// # Errors
+    /// [`BookError::Overflow`], and the position is as it was.
+    pub fn fund(&mut self, amount: Money) -> Result<(), BookError> {
+        self.realized = self.realized.checked_add(amount).ok_or(BookError::Overflow)?;
         Ok(())
     }
 
@@ -47,7 +66,6 @@ impl Position {
             self.open_cost = self.open_cost.checked_add(cost)?;
         }
         self.quantity = self.quantity.checked_add(fill.quantity.0.checked_mul(fill.side.sign())?)?;
-        self.fees = self.fees.checked_add(fill.fee_in_quote(instrument)?)?;
         Some(self)
     }
 
@@ -81,7 +99,7 @@ impl Position {
         self.open_cost
     }
 
-    /// Realized profit and loss before fees, in the quote asset.
+    /// Realized profit and loss before fees, funding included, in the quote asset.
     #[must_use]
     pub const fn realized(&self) -> Money {
         self.realized
@@ -91,6 +109,12 @@ impl Position {
     #[must_use]
     pub const fn fees(&self) -> Money {
         self.fees
+    }
+
+    /// How many fees had no value in the quote asset when they were paid. They are in no figure here, but in the ledger.
+    #[must_use]
+    pub const fn fees_unvalued(&self) -> u32 {
+        self.fees_unvalued
     }
 
     /// Average price of the open quantity, rounded half up to a price unit: for displays, never for a sum. Zero when
@@ -136,7 +160,8 @@ impl Position {
 mod tests {
     use super::super::tests::{btcusdt, fill};
     use super::*;
-    use crate::types::{AssetId, Side};
+    use crate::portfolio::Rate;
+    use crate::types::{AssetId, Side, Timestamp};
     use proptest::prelude::*;
     use rust_decimal::Decimal;
 
@@ -181,7 +206,7 @@ mod tests {
                 let side = if is_buy { Side::Buy } else { Side::Sell };
                 let fill = Fill { fee: Money(i128::from(fee)), fee_asset: instrument.quote, ..fill(side, price, quantity) };
                 fills.push(fill);
-                position.book(&fill, &instrument).expect("fits");
+                position.book(&fill, &instrument, &Rates::NONE).expect("fits");
                 // Two and five places make a unit of 10^-7, 10^11 of Money's.
                 cash -= i128::from(side.sign()) * i128::from(price) * i128::from(quantity) * 100_000_000_000;
                 fees += i128::from(fee);
@@ -204,8 +229,8 @@ mod tests {
     fn a_flip_realizes_the_old_side_and_opens_the_new_one() {
         let instrument = btcusdt();
         let mut position = Position::FLAT;
-        position.book(&fill(Side::Buy, 10000, 200000), &instrument).expect("fits");
-        position.book(&fill(Side::Sell, 11000, 500000), &instrument).expect("fits");
+        position.book(&fill(Side::Buy, 10000, 200000), &instrument, &Rates::NONE).expect("fits");
+        position.book(&fill(Side::Sell, 11000, 500000), &instrument, &Rates::NONE).expect("fits");
         assert_eq!(position.quantity(), Quantity(-300000));
         assert_eq!(position.realized().to_decimal_string(), "20");
         assert_eq!(position.open_cost().to_decimal_string(), "-330");
@@ -227,36 +252,71 @@ mod tests {
     fn the_average_is_rounded_half_up() {
         let instrument = btcusdt();
         let mut position = Position::FLAT;
-        position.book(&fill(Side::Buy, 100, 1), &instrument).expect("fits");
-        position.book(&fill(Side::Buy, 101, 1), &instrument).expect("fits");
+        position.book(&fill(Side::Buy, 100, 1), &instrument, &Rates::NONE).expect("fits");
+        position.book(&fill(Side::Buy, 101, 1), &instrument, &Rates::NONE).expect("fits");
         assert_eq!(position.average_price(&instrument), Price(101));
-        position.book(&fill(Side::Buy, 100, 1), &instrument).expect("fits");
+        position.book(&fill(Side::Buy, 100, 1), &instrument, &Rates::NONE).expect("fits");
         assert_eq!(position.average_price(&instrument), Price(100));
     }
 
     #[test]
-    fn fees_are_valued_at_the_price_of_their_fill() {
+    fn fees_in_base_and_quote_are_valued_at_the_price_of_their_fill() {
         let instrument = btcusdt();
+        let in_quote = |fill: Fill| fill.fee_in_quote(&instrument, &Rates::NONE);
         let base_fee = Fill { fee: Money(3), fee_asset: instrument.base, ..fill(Side::Buy, 50_33, 1) };
-        assert_eq!(base_fee.fee_in_quote(&instrument), Some(Money(151)));
-        let rebate = Fill { fee: Money(-3), ..base_fee };
-        assert_eq!(rebate.fee_in_quote(&instrument), Some(Money(-151)));
-        let third = Fill { fee_asset: AssetId(7), ..base_fee };
-        assert_eq!(third.fee_in_quote(&instrument), Some(Money::ZERO));
-        let huge = Fill { fee: Money(i128::MAX), ..base_fee };
-        assert_eq!(huge.fee_in_quote(&instrument), None);
+        assert_eq!(in_quote(base_fee), Ok(Money(151)));
+        assert_eq!(in_quote(Fill { fee: Money(-3), ..base_fee }), Ok(Money(-151)), "a rebate");
+        assert_eq!(in_quote(Fill { fee_asset: instrument.quote, ..base_fee }), Ok(Money(3)));
+        assert_eq!(in_quote(Fill { fee_asset: AssetId(7), ..base_fee }), Err(RateError::Missing));
+        assert_eq!(in_quote(Fill { fee: Money(i128::MAX), ..base_fee }), Err(RateError::Overflow));
+    }
+
+    #[test]
+    fn a_fee_in_a_third_asset_counts_by_its_rate_or_is_counted() {
+        let instrument = btcusdt();
+        let mut rates = Rates::new(Some(instrument.quote), 3);
+        let third = AssetId(2);
+        let fill = Fill { fee: Money(1_000), fee_asset: third, ..fill(Side::Buy, 50_33, 1) };
+        let mut position = Position::FLAT;
+        position.book(&fill, &instrument, &rates).expect("fits");
+        assert_eq!((position.fees(), position.fees_unvalued()), (Money::ZERO, 1));
+        rates.set(third, Rate::of_base(Price(612_345), 3, Timestamp::from_nanos(1)).expect("positive"));
+        position.book(&fill, &instrument, &rates).expect("fits");
+        assert_eq!((position.fees(), position.fees_unvalued()), (Money(612_345), 1));
+        // In another account currency the value goes through it, and is rounded up.
+        let mut rates = Rates::new(Some(AssetId(3)), 4);
+        rates.set(third, Rate::of_base(Price(1), 0, Timestamp::from_nanos(1)).expect("positive"));
+        rates.set(instrument.quote, Rate::of_base(Price(3), 0, Timestamp::from_nanos(1)).expect("positive"));
+        assert_eq!(fill.fee_in_quote(&instrument, &rates), Ok(Money(334)));
+    }
+
+    #[test]
+    fn funding_is_realized_profit() {
+        let instrument = btcusdt();
+        let mut position = Position::FLAT;
+        position.book(&fill(Side::Buy, 10000, 200000), &instrument, &Rates::NONE).expect("fits");
+        let before = position;
+        position.fund(Money(500)).expect("fits");
+        position.fund(Money(-800)).expect("fits");
+        assert_eq!(position.realized(), Money(-300));
+        assert_eq!((position.quantity(), position.open_cost()), (before.quantity(), before.open_cost()));
+        position.fund(Money(i128::MIN)).expect_err("does not fit");
+        assert_eq!(position.realized(), Money(-300));
     }
 
     #[test]
     fn overflow_and_nonsense_are_refused_and_change_nothing() {
         let instrument = btcusdt();
         let mut position = Position::FLAT;
-        position.book(&fill(Side::Buy, 1, i64::MAX), &instrument).expect("fits");
+        position.book(&fill(Side::Buy, 1, i64::MAX), &instrument, &Rates::NONE).expect("fits");
         let before = position;
-        assert_eq!(position.book(&fill(Side::Buy, 1, 1), &instrument), Err(BookError::Overflow));
-        assert_eq!(position.book(&fill(Side::Buy, i64::MAX, i64::MAX), &instrument), Err(BookError::Overflow));
-        assert_eq!(position.book(&fill(Side::Sell, 0, 1), &instrument), Err(BookError::NotAFill));
-        assert_eq!(position.book(&fill(Side::Sell, 1, -1), &instrument), Err(BookError::NotAFill));
+        assert_eq!(position.book(&fill(Side::Buy, 1, 1), &instrument, &Rates::NONE), Err(BookError::Overflow));
+        assert_eq!(
+            position.book(&fill(Side::Buy, i64::MAX, i64::MAX), &instrument, &Rates::NONE),
+            Err(BookError::Overflow)
+        );
+        assert_eq!(position.book(&fill(Side::Sell, 0, 1), &instrument, &Rates::NONE), Err(BookError::NotAFill));
+        assert_eq!(position.book(&fill(Side::Sell, 1, -1), &instrument, &Rates::NONE), Err(BookError::NotAFill));
         assert_eq!(position, before);
     }
 }

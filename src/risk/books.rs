@@ -144,7 +144,7 @@ impl Books {
         let holding = holdings.get_mut(place as usize).ok_or(BookError::NotAFill)?;
         let market = markets.get_mut(holding.permission.instrument.index()).ok_or(BookError::NotAFill)?;
         let mut position = holding.position;
-        position.book(fill, &market.instrument)?;
+        position.book(fill, &market.instrument, &crate::portfolio::Rates::NONE)?;
         if let Some(ledger) = ledgers.get_mut(usize::from(market.instrument.venue.0)) {
             ledger.book(fill, &market.instrument)?;
         }
