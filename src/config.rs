@@ -38,6 +38,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
+    /// Where what must outlive the engine is kept, and where operators speak to it.
+    pub data_dir: PathBuf,
     /// How stages are spread over threads.
     pub layout: LayoutName,
     /// The threads of the explicit layout.
@@ -60,6 +62,7 @@ pub struct Engine {
 impl Default for Engine {
     fn default() -> Self {
         Self {
+            data_dir: PathBuf::from("gannet-data"),
             layout: LayoutName::Auto,
             threads: Vec::new(),
             idle: IdleName::Yield,

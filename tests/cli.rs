@@ -384,7 +384,8 @@ fn config_for(address: SocketAddr, key_kind: &str, api_key: &str, secret: &str) 
 /// Runs `gannet run` until it has sent orders, and answers what it said.
 fn run_until_orders(folder: &Path, config: &str, account: &Account, signal: &str, json: bool) -> Output {
     let path = folder.join("gannet.toml");
-    std::fs::write(&path, config).unwrap();
+    let data_dir = format!("[engine]\ndata_dir = {:?}", folder.join("data"));
+    std::fs::write(&path, config.replace("[engine]", &data_dir)).unwrap();
     assert!(gannet(&["check", "--config", path.to_str().unwrap()]).output().unwrap().status.success(), "{config}");
     let mut command = gannet(&["run", "--config", path.to_str().unwrap()]);
     if json {
@@ -447,7 +448,8 @@ fn secrets_are_refused_without_being_told() {
     write_secret(&secret, CANARY);
     let config = config_for(address, "hmac", "{ env = \"GANNET_TEST_KEY\" }", &format!("{{ file = {secret:?} }}"));
     let path = folder.path().join("gannet.toml");
-    std::fs::write(&path, config.replace("[engine]", "[engine]\nlog = \"trace\"")).unwrap();
+    let more = format!("[engine]\nlog = \"trace\"\ndata_dir = {:?}", folder.path().join("data"));
+    std::fs::write(&path, config.replace("[engine]", &more)).unwrap();
     let mut said = String::new();
     let mut try_with = |command: &str, words: &[&str]| {
         let mut command = gannet(&[command, "--config", path.to_str().unwrap()]);

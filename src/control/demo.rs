@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +64,9 @@ pub struct DemoArgs {
     /// Trades on an exchange that runs already, started with `gannet exchange`.
     #[arg(long, value_name = "127.0.0.1:PORT")]
     pub exchange: Option<SocketAddr>,
+    /// Keeps kills and latches there; by default nothing outlives the demo.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
     /// Prints one JSON object at the end, and nothing else on standard output.
     #[arg(long)]
     pub json: bool,
@@ -112,6 +116,9 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         Some(LayoutChoice::Fused) => LayoutName::Fused,
         Some(LayoutChoice::Split) => LayoutName::Split,
     };
+    // A demo remembers nothing, unless it is told where.
+    let temporary = tempfile::tempdir().map_err(|error| one(&error))?;
+    config.engine.data_dir = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
     let api_key = SecretString::from(DEMO_ED25519_API_KEY);
     let keys =
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;

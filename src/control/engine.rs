@@ -3,6 +3,7 @@
 use super::agree;
 use super::assemble::{Facts, ask_venues, assemble};
 use super::client::VenueClient;
+use super::data_dir::DataDir;
 use super::plane::{Display, Plane};
 use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{self, Counters, HotStage};
 use crate::risk::{KillSwitch, OrderRecord, Risk};
-use crate::types::{Money, OrderStatus, VenueId};
+use crate::types::{ClientOrderId, Money, OrderStatus, VenueId};
 use crate::venue::binance::Credentials;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -41,9 +42,12 @@ pub async fn run(
 ) -> Result<Summary, Vec<String>> {
     let Run { config, credentials, seed, kill } = run;
     let clock = Clock::wall();
+    let data = DataDir::new(&config.engine.data_dir);
+    let _lock = data.create().and_then(|()| data.lock()).map_err(|error| vec![error.to_string()])?;
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-    let facts = ask_venues(config, &mut clients).await?;
+    let mut facts = ask_venues(config, &mut clients).await?;
+    facts.epoch = next_epoch(&data, facts.epoch)?;
     let assembly = assemble(config, &clients, &facts, &clock, seed)?;
     let machine = pipeline::build(assembly.machine, &clock, kill)?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
@@ -73,6 +77,16 @@ pub async fn run(
         venues.push(agree::compare(client, VenueId(index), &facts, risk).await);
     }
     Ok(summarize(config, &facts, risk, &plane.status, &plane.counters, venues))
+}
+
+/// This engine start's number: more than any that the venues or an earlier run knows, and on the disk when it is told.
+fn next_epoch(data: &DataDir, of_venues: u32) -> Result<u32, Vec<String>> {
+    let state = data.update_state(|state| state.epoch = of_venues.max(state.epoch.saturating_add(1)));
+    let epoch = state.map_err(|error| vec![error.to_string()])?.epoch;
+    if epoch > ClientOrderId::EPOCH_MAX {
+        return Err(vec![format!("{}: the last epoch was used: no further one is left", data.path().display())]);
+    }
+    Ok(epoch)
 }
 
 fn summarize(

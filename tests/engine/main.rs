@@ -70,7 +70,9 @@ fn config_for(doors: Doors) -> Config {
         .replace("ws://ADDRESS/ws", &format!("ws://{}/ws", doors.market))
         .replace("shutdown_timeout_ms = 5000", "shutdown_timeout_ms = 20000")
         .replace("request_timeout_ms = 5000", "request_timeout_ms = 1000");
-    Config::parse(&text).unwrap_or_else(|errors| panic!("{errors}"))
+    let mut config = Config::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    config.engine.data_dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+    config
 }
 
 fn demo_keys() -> Credentials {
