@@ -570,6 +570,8 @@ impl Core {
             (RequestKind::Status, Some(error)) if classify(response.status, error.code) == Refusal::NoSuchOrder => {
                 self.no_such_order(id, error.code, received_ns);
             }
+            // Not asked for yet.
+            (RequestKind::Replace | RequestKind::Fills, _) => {}
             (RequestKind::MyTrades, None) => self.trades(response.subject, codec.reports(), received_ns),
             // The report stream tells what became of a cancel; what else is refused is asked again when it is overdue.
             _ => {}

@@ -101,7 +101,7 @@ impl Core {
             observed: capacity.saturating_add(1),
         })?;
         self.books.reserve(place, order.side, 0, order.quantity.0);
-        let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now);
+        let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, false);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));
         if let Some(venue) = venue

@@ -4,6 +4,7 @@
 //! makes the connection (cold). Each venue has a folder of its own: what its frames mean.
 
 pub mod binance;
+pub mod budget;
 #[allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
@@ -17,6 +18,7 @@ pub mod memory;
 pub mod socket;
 pub mod websocket;
 
+pub use budget::{Budget, BudgetLimits, BudgetUse, Urgency};
 pub use connect::{ConnectError, Connected, Endpoint, Plaintext, connect, tls_config};
 pub use memory::{MemoryControl, MemoryPipe, MemoryStream};
 pub use socket::{ByteStream, Socket, StreamError};

@@ -23,4 +23,4 @@ pub mod user;
 pub use market::{DecodeError, Level, Market, MarketCodec, MarketFrame, MarketSymbol};
 pub use order_entry::{EncodeError, OrderEncoder, RequestKind, SessionKind};
 pub use sign::{Credentials, CredentialsError};
-pub use user::{Account, Balance, Response, UserCodec, UserFrame, VenueError};
+pub use user::{Account, Balance, Leg, Legs, Response, UserCodec, UserFrame, VenueError};

@@ -17,21 +17,25 @@ pub use super::text::REQUEST_BYTES_MAX;
 pub enum RequestKind {
     /// A new order; the subject is its client order id.
     Place = b'p',
+    /// A new order in the place of a working one; the subject is the new one's client order id.
+    Replace = b'r',
     /// A cancel; the subject is the order's client order id.
     Cancel = b'c',
     /// How an order stands; the subject is its client order id.
     Status = b'q',
     /// A cancel of everything in an instrument; the subject is the instrument.
     CancelAll = b'x',
-    /// All open orders.
+    /// Open orders, all or of an instrument; the subject is the number that the asker gave the question.
     OpenOrders = b'o',
     /// The fills of an order; the subject is the venue's number of it.
     MyTrades = b't',
+    /// The fills in an instrument from one on; the subject is the number that the asker gave the question.
+    Fills = b'f',
     /// The log on of the session.
     Logon = b'l',
     /// The subscription to execution reports.
     Subscribe = b's',
-    /// The balances.
+    /// The balances; the subject is the number that the asker gave the question.
     Account = b'a',
     /// Not one of ours: the venue could not read the id, or somebody else uses the session.
     Foreign = b'?',
@@ -44,11 +48,13 @@ impl RequestKind {
         let Some((&letter, digits)) = id.split_first() else { return (Self::Foreign, 0) };
         let kind = match letter {
             b'p' => Self::Place,
+            b'r' => Self::Replace,
             b'c' => Self::Cancel,
             b'q' => Self::Status,
             b'x' => Self::CancelAll,
             b'o' => Self::OpenOrders,
             b't' => Self::MyTrades,
+            b'f' => Self::Fills,
             b'l' => Self::Logon,
             b's' => Self::Subscribe,
             b'a' => Self::Account,
@@ -82,8 +88,8 @@ pub enum SessionKind {
 /// Why a request cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
-    /// The order contradicts itself: no quantity, a limit without a price, or post-only at market or with a time in
-    /// force that never rests.
+    /// The order contradicts itself: no quantity, a limit without a price, a stop without a stop price, post-only at
+    /// market or with a time in force that never rests, or it takes nobody's place or its own.
     BadOrder,
     /// These keys cannot log on: the venue takes Ed25519 for that only.
     CannotLogOn,
@@ -131,18 +137,42 @@ impl OrderEncoder {
     /// # Errors
     /// As [`EncodeError`] states.
     pub fn place(&mut self, order: &Order, instrument: &Instrument, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
-        let is_limit = order.order_type.is_limited();
-        let rests = order.order_type == OrderType::Limit
-            && matches!(order.time_in_force, TimeInForce::GoodTillCanceled | TimeInForce::Day);
-        if order.quantity.0 <= 0
-            || (is_limit && order.price.0 <= 0)
-            || (order.order_type.is_stop() && order.stop_price.0 <= 0)
-            || (order.is_post_only && !rests)
-        {
+        check(order)?;
+        self.begin(RequestKind::Place, &hexadecimal(order.client_order_id.0), b"order.place");
+        self.order(order, instrument, timestamp_ms);
+        self.end()
+    }
+
+    /// A new order in the place of the working one that it names (`order.cancelReplace`): the venue cancels the one and
+    /// places the other, or does neither. With `only_if_unfilled` also where the old one has a fill already.
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn replace(
+        &mut self,
+        order: &Order,
+        only_if_unfilled: bool,
+        instrument: &Instrument,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], EncodeError> {
+        check(order)?;
+        if order.replaces == ClientOrderId::NONE || order.replaces == order.client_order_id {
             return Err(EncodeError::BadOrder);
         }
-        let id = hexadecimal(order.client_order_id.0);
-        self.begin(RequestKind::Place, &id, b"order.place");
+        self.begin(RequestKind::Replace, &hexadecimal(order.client_order_id.0), b"order.cancelReplace");
+        self.text(b"\"cancelOrigClientOrderId\":\"", &order.replaces.text());
+        self.text(b"\"cancelReplaceMode\":\"", b"STOP_ON_FAILURE");
+        if only_if_unfilled {
+            self.text(b"\"cancelRestrictions\":\"", b"ONLY_NEW");
+        }
+        self.order(order, instrument, timestamp_ms);
+        self.end()
+    }
+
+    /// What a new order is described by, in alphabetical order.
+    #[inline]
+    fn order(&mut self, order: &Order, instrument: &Instrument, timestamp_ms: u64) {
+        let is_limit = order.order_type.is_limited();
         self.text(b"\"newClientOrderId\":\"", &order.client_order_id.text());
         self.text(b"\"newOrderRespType\":\"", b"ACK");
         if is_limit {
@@ -151,6 +181,9 @@ impl OrderEncoder {
         }
         let Quantity(quantity) = order.quantity;
         self.decimal(b"\"quantity\":\"", quantity, instrument.quantity_precision);
+        // Of two orders of ours that would trade with each other the new one ends, as our own check denies the new one:
+        // what rests keeps its place in the queue, and no order ends that risk did not judge.
+        self.text(b"\"selfTradePreventionMode\":\"", b"EXPIRE_TAKER");
         match order.side {
             Side::Buy => self.text(b"\"side\":\"", b"BUY"),
             Side::Sell => self.text(b"\"side\":\"", b"SELL"),
@@ -176,7 +209,6 @@ impl OrderEncoder {
             (OrderType::Stop, _) => self.text(b"\"type\":\"", b"STOP_LOSS"),
             (OrderType::StopLimit, _) => self.text(b"\"type\":\"", b"STOP_LOSS_LIMIT"),
         }
-        self.end()
     }
 
     /// A cancel (`order.cancel`).
@@ -224,12 +256,21 @@ impl OrderEncoder {
         self.end()
     }
 
-    /// A question for all open orders (`openOrders.status`).
+    /// A question for the open orders of an instrument, or for all (`openOrders.status`). `question` comes back with the
+    /// answer.
     ///
     /// # Errors
     /// As [`EncodeError`] states.
-    pub fn open_orders(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
-        self.begin(RequestKind::OpenOrders, &hexadecimal(0), b"openOrders.status");
+    pub fn open_orders(
+        &mut self,
+        question: u64,
+        instrument: Option<&Instrument>,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::OpenOrders, &hexadecimal(question), b"openOrders.status");
+        if let Some(instrument) = instrument {
+            self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
+        }
         self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
     }
@@ -253,12 +294,32 @@ impl OrderEncoder {
         self.end()
     }
 
-    /// The balances (`account.status`), of assets that there are any of.
+    /// A question for the fills in an instrument from this venue number on (`myTrades`), oldest first, at most 1,000.
+    /// `question` comes back with the answer.
     ///
     /// # Errors
     /// As [`EncodeError`] states.
-    pub fn account_status(&mut self, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
-        self.begin(RequestKind::Account, &hexadecimal(0), b"account.status");
+    pub fn fills(
+        &mut self,
+        question: u64,
+        instrument: &Instrument,
+        from: u64,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::Fills, &hexadecimal(question), b"myTrades");
+        self.number(b"\"fromId\":", from);
+        self.number(b"\"limit\":", 1_000);
+        self.text(b"\"symbol\":\"", instrument.symbol.as_bytes());
+        self.number(b"\"timestamp\":", timestamp_ms);
+        self.end()
+    }
+
+    /// The balances (`account.status`), of assets that there are any of. `question` comes back with the answer.
+    ///
+    /// # Errors
+    /// As [`EncodeError`] states.
+    pub fn account_status(&mut self, question: u64, timestamp_ms: u64) -> Result<&[u8], EncodeError> {
+        self.begin(RequestKind::Account, &hexadecimal(question), b"account.status");
         self.plain(b"\"omitZeroBalances\":", b"true");
         self.number(b"\"timestamp\":", timestamp_ms);
         self.end()
@@ -391,6 +452,21 @@ impl OrderEncoder {
             self.payload.put(value);
         }
     }
+}
+
+/// Whether the order can be written down at all.
+///
+/// # Errors
+/// [`EncodeError::BadOrder`].
+#[inline]
+fn check(order: &Order) -> Result<(), EncodeError> {
+    let rests = order.order_type == OrderType::Limit
+        && matches!(order.time_in_force, TimeInForce::GoodTillCanceled | TimeInForce::Day);
+    let is_bad = order.quantity.0 <= 0
+        || (order.order_type.is_limited() && order.price.0 <= 0)
+        || (order.order_type.is_stop() && order.stop_price.0 <= 0)
+        || (order.is_post_only && !rests);
+    if is_bad { Err(EncodeError::BadOrder) } else { Ok(()) }
 }
 
 impl std::fmt::Debug for OrderEncoder {

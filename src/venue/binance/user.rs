@@ -68,6 +68,28 @@ pub struct VenueError {
     pub retry_after: Timestamp,
 }
 
+/// What became of one half of a replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// Done.
+    Done,
+    /// Refused with this code.
+    Refused(i32),
+    /// Not tried, as the other half had failed.
+    NotTried,
+    /// The venue does not say.
+    Unproven,
+}
+
+/// What became of a replace: its two halves, the venue's answer to which is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Legs {
+    /// The cancel of the old order.
+    pub cancel: Leg,
+    /// The new order.
+    pub place: Leg,
+}
+
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -79,6 +101,8 @@ pub struct Response {
     pub status: u16,
     /// Why not, where not.
     pub error: Option<VenueError>,
+    /// Of a replace, what became of its halves, where the venue says so.
+    pub legs: Option<Legs>,
     /// The request weight used in the running minute; zero where the answer does not say.
     pub used_weight: u32,
     /// The orders counted in the running ten seconds; zero where the answer does not say.
@@ -90,7 +114,9 @@ impl Response {
     #[must_use]
     pub const fn client_order_id(&self) -> ClientOrderId {
         match self.kind {
-            RequestKind::Place | RequestKind::Cancel | RequestKind::Status => ClientOrderId(self.subject),
+            RequestKind::Place | RequestKind::Replace | RequestKind::Cancel | RequestKind::Status => {
+                ClientOrderId(self.subject)
+            }
             _ => ClientOrderId::NONE,
         }
     }
@@ -120,7 +146,7 @@ impl UserCodec {
     ///
     /// By their kind: an order that was placed is `Accepted`, one that was canceled `Canceled`, one that
     /// was asked about `Status`, a fill `Fill` (with the venue's number of its order: the
-    /// venue does not repeat ours).
+    /// venue does not repeat ours). Of a replace, what was canceled comes before what was placed.
     #[must_use]
     pub fn reports(&self) -> &[ExecutionReport] {
         &self.reports

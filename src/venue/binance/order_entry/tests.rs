@@ -48,7 +48,7 @@ fn a_limit_order_byte_for_byte() {
     let mut encoder = encoder(SessionKind::LoggedOn);
     assert_eq!(
         text(encoder.place(&order(), &instrument(2, 5), 1_723_161_255_342)),
-        "{\"id\":\"p0000100100000007\",\"method\":\"order.place\",\"params\":{\"newClientOrderId\":\"gn0000100100000007\",\"newOrderRespType\":\"ACK\",\"price\":\"61837.63\",\"quantity\":\"0.01500\",\"side\":\"BUY\",\"symbol\":\"BTCUSDT\",\"timeInForce\":\"GTC\",\"timestamp\":1723161255342,\"type\":\"LIMIT\"}}"
+        "{\"id\":\"p0000100100000007\",\"method\":\"order.place\",\"params\":{\"newClientOrderId\":\"gn0000100100000007\",\"newOrderRespType\":\"ACK\",\"price\":\"61837.63\",\"quantity\":\"0.01500\",\"selfTradePreventionMode\":\"EXPIRE_TAKER\",\"side\":\"BUY\",\"symbol\":\"BTCUSDT\",\"timeInForce\":\"GTC\",\"timestamp\":1723161255342,\"type\":\"LIMIT\"}}"
     );
     assert_eq!(
         text(encoder.cancel(ID, &instrument(2, 5), 5)),
@@ -57,6 +57,32 @@ fn a_limit_order_byte_for_byte() {
     assert_eq!(
         text(encoder.subscribe(5)),
         "{\"id\":\"s0000000000000000\",\"method\":\"userDataStream.subscribe\",\"params\":{}}"
+    );
+}
+
+#[test]
+fn a_replace_byte_for_byte() {
+    let mut encoder = encoder(SessionKind::LoggedOn);
+    let order = Order { replaces: ClientOrderId(0x0000_1001_0000_0006), ..order() };
+    let plain = "{\"id\":\"r0000100100000007\",\"method\":\"order.cancelReplace\",\"params\":{\"cancelOrigClientOrderId\":\"gn0000100100000006\",\"cancelReplaceMode\":\"STOP_ON_FAILURE\",\"newClientOrderId\":\"gn0000100100000007\",\"newOrderRespType\":\"ACK\",\"price\":\"61837.63\",\"quantity\":\"0.01500\",\"selfTradePreventionMode\":\"EXPIRE_TAKER\",\"side\":\"BUY\",\"symbol\":\"BTCUSDT\",\"timeInForce\":\"GTC\",\"timestamp\":1723161255342,\"type\":\"LIMIT\"}}";
+    assert_eq!(text(encoder.replace(&order, false, &instrument(2, 5), 1_723_161_255_342)), plain);
+    let only_new = plain.replace("STOP_ON_FAILURE\",", "STOP_ON_FAILURE\",\"cancelRestrictions\":\"ONLY_NEW\",");
+    assert_eq!(text(encoder.replace(&order, true, &instrument(2, 5), 1_723_161_255_342)), only_new);
+}
+
+#[test]
+fn stops_have_their_stop_price() {
+    let mut encoder = encoder(SessionKind::LoggedOn);
+    let stop = Order { order_type: OrderType::Stop, stop_price: Price(6_000_001), side: Side::Sell, ..order() };
+    let params = |request: &str| request.split_once("\"params\":").expect("parameters").1.to_owned();
+    assert_eq!(
+        params(&text(encoder.place(&stop, &instrument(2, 5), 5))),
+        "{\"newClientOrderId\":\"gn0000100100000007\",\"newOrderRespType\":\"ACK\",\"quantity\":\"0.01500\",\"selfTradePreventionMode\":\"EXPIRE_TAKER\",\"side\":\"SELL\",\"stopPrice\":\"60000.01\",\"symbol\":\"BTCUSDT\",\"timestamp\":5,\"type\":\"STOP_LOSS\"}}"
+    );
+    let stop_limit = Order { order_type: OrderType::StopLimit, time_in_force: TimeInForce::Day, ..stop };
+    assert_eq!(
+        params(&text(encoder.place(&stop_limit, &instrument(2, 5), 5))),
+        "{\"newClientOrderId\":\"gn0000100100000007\",\"newOrderRespType\":\"ACK\",\"price\":\"61837.63\",\"quantity\":\"0.01500\",\"selfTradePreventionMode\":\"EXPIRE_TAKER\",\"side\":\"SELL\",\"stopPrice\":\"60000.01\",\"symbol\":\"BTCUSDT\",\"timeInForce\":\"GTC\",\"timestamp\":5,\"type\":\"STOP_LOSS_LIMIT\"}}"
     );
 }
 
@@ -90,8 +116,16 @@ fn orders_that_contradict_themselves_are_refused() {
         Order { price: Price(0), ..order() },
         Order { is_post_only: true, order_type: OrderType::Market, ..order() },
         Order { is_post_only: true, time_in_force: TimeInForce::ImmediateOrCancel, ..order() },
+        Order { order_type: OrderType::Stop, ..order() },
+        Order { order_type: OrderType::StopLimit, ..order() },
+        Order { order_type: OrderType::StopLimit, stop_price: Price(1), is_post_only: true, ..order() },
+        Order { order_type: OrderType::StopLimit, stop_price: Price(1), price: Price(0), ..order() },
     ] {
         assert_eq!(encoder.place(&bad, &instrument(2, 5), 1), Err(EncodeError::BadOrder), "{bad:?}");
+    }
+    for replaces in [ClientOrderId::NONE, ID] {
+        let bad = Order { replaces, ..order() };
+        assert_eq!(encoder.replace(&bad, true, &instrument(2, 5), 1), Err(EncodeError::BadOrder));
     }
     let mut hmac = OrderEncoder::new(Arc::new(hmac_credentials()), SessionKind::SignedEach);
     assert_eq!(hmac.logon(1), Err(EncodeError::CannotLogOn));
@@ -112,14 +146,24 @@ fn payload(value: &Value) -> String {
 
 type Encode = fn(&mut OrderEncoder) -> Result<&[u8], EncodeError>;
 
-const EVERY_SIGNED_REQUEST: [(&str, Encode); 9] = [
+const EVERY_SIGNED_REQUEST: [(&str, Encode); 13] = [
     ("order.place", |encoder| encoder.place(&order(), &instrument(2, 5), 17)),
+    ("order.place", |encoder| {
+        let stop = Order { order_type: OrderType::StopLimit, stop_price: Price(9), ..order() };
+        encoder.place(&stop, &instrument(2, 5), 17)
+    }),
+    ("order.cancelReplace", |encoder| {
+        let order = Order { replaces: ClientOrderId(6), ..order() };
+        encoder.replace(&order, true, &instrument(2, 5), 17)
+    }),
     ("order.cancel", |encoder| encoder.cancel(ID, &instrument(2, 5), 17)),
     ("order.status", |encoder| encoder.status(ID, &instrument(2, 5), 17)),
     ("openOrders.cancelAll", |encoder| encoder.cancel_all(&instrument(2, 5), 17)),
-    ("openOrders.status", |encoder| encoder.open_orders(17)),
+    ("openOrders.status", |encoder| encoder.open_orders(8, None, 17)),
+    ("openOrders.status", |encoder| encoder.open_orders(8, Some(&instrument(2, 5)), 17)),
     ("myTrades", |encoder| encoder.my_trades(&instrument(2, 5), 42, 17)),
-    ("account.status", |encoder| encoder.account_status(17)),
+    ("myTrades", |encoder| encoder.fills(8, &instrument(2, 5), 43, 17)),
+    ("account.status", |encoder| encoder.account_status(8, 17)),
     ("session.logon", |encoder| encoder.logon(17)),
     ("userDataStream.subscribe.signature", |encoder| encoder.subscribe(17)),
 ];
@@ -157,9 +201,11 @@ fn a_logged_on_session_signs_nothing_but_its_log_on() {
             "order.cancel" => (RequestKind::Cancel, ID.0),
             "order.status" => (RequestKind::Status, ID.0),
             "openOrders.cancelAll" => (RequestKind::CancelAll, 3),
-            "openOrders.status" => (RequestKind::OpenOrders, 0),
+            "order.cancelReplace" => (RequestKind::Replace, ID.0),
+            "openOrders.status" => (RequestKind::OpenOrders, 8),
+            "myTrades" if value["params"]["fromId"] == 43 => (RequestKind::Fills, 8),
             "myTrades" => (RequestKind::MyTrades, 42),
-            "account.status" => (RequestKind::Account, 0),
+            "account.status" => (RequestKind::Account, 8),
             "session.logon" => (RequestKind::Logon, 0),
             _ => (RequestKind::Subscribe, 0),
         };

@@ -51,6 +51,8 @@ struct SymbolInfo {
     quantity_precision: Option<u8>,
     #[serde(default)]
     filters: Vec<Filter>,
+    /// Spot; there every order says what is to happen where it would trade with one of ours.
+    allowed_self_trade_prevention_modes: Option<Vec<String>>,
 }
 
 /// The fields of all filters that we read; each filter has some.
@@ -91,6 +93,13 @@ pub fn decode_exchange_info(body: &[u8], wanted: &[Symbol]) -> Result<Vec<Instru
 fn spec(info: &SymbolInfo) -> Result<InstrumentSpec, RestError> {
     let bad = |problem: &str| RestError::Instrument { symbol: info.symbol.clone(), problem: problem.to_owned() };
     let symbol = |text: &str| Symbol::new(text).ok_or_else(|| bad("a name is longer than 23 characters or not ASCII"));
+    if info
+        .allowed_self_trade_prevention_modes
+        .as_ref()
+        .is_some_and(|modes| !modes.iter().any(|mode| mode == "EXPIRE_TAKER"))
+    {
+        return Err(bad("there is no EXPIRE_TAKER among its self-trade prevention modes"));
+    }
     let filter = |kind: &str| info.filters.iter().find(|filter| filter.filter_type == kind);
     let prices = filter("PRICE_FILTER").ok_or_else(|| bad("there is no PRICE_FILTER"))?;
     let lots = filter("LOT_SIZE").ok_or_else(|| bad("there is no LOT_SIZE"))?;

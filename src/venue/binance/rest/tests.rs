@@ -81,6 +81,10 @@ fn what_cannot_be_traded_is_an_error_that_names_it() {
             .is_err_and(|error| error.contains("tickSize"))
     );
     assert!(problem(|info| info["baseAsset"] = 5.into(), &[]).is_err());
+    assert!(
+        problem(|info| info["allowedSelfTradePreventionModes"] = json!(["NONE", "EXPIRE_MAKER"]), &[])
+            .is_err_and(|error| error.contains("EXPIRE_TAKER"))
+    );
     for (status, expected) in [
         ("HALT", InstrumentStatus::Halted),
         ("BREAK", InstrumentStatus::Halted),

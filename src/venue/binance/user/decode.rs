@@ -3,7 +3,7 @@
 use super::super::document::{Letters, Value, pick};
 use super::super::market::DecodeError;
 use super::super::order_entry::RequestKind;
-use super::{Account, BALANCES_MAX, Balance, ROWS_MAX, Response, UserFrame, VenueError};
+use super::{Account, BALANCES_MAX, Balance, Leg, Legs, ROWS_MAX, Response, UserFrame, VenueError};
 use crate::types::{
     AssetId, ClientOrderId, Excerpt, ExecutionReport, Instrument, InstrumentId, Instruments, LiquiditySide, Money,
     OrderStatus, ParseFixedError, Price, Quantity, ReportKind, Side, Timestamp, VenueId, fixed::pow10, parse_fixed,
@@ -156,9 +156,13 @@ impl Names {
         let (kind, subject) = RequestKind::parse(id.and_then(Value::text).unwrap_or_default().as_bytes());
         let status = unsigned("status", Some(status))?;
         let (used_weight, used_orders) = limits.map_or((0, 0), usage);
+        // Of a replace the halves are told where the answer has its result, or what an error has with it.
+        let halves = if error.is_some() { error.and_then(|error| error.field("data")) } else { result };
+        let halves = halves.filter(|halves| kind == RequestKind::Replace && halves.is_object());
         let response = Response {
             kind,
             subject,
+            legs: halves.map(legs).transpose()?,
             status: u16::try_from(status).map_err(|_| DecodeError::Field("status"))?,
             error: error.map(venue_error).transpose()?,
             used_weight,
@@ -168,7 +172,12 @@ impl Names {
             let result = result.ok_or(DecodeError::Field("result"))?;
             match kind {
                 RequestKind::Place | RequestKind::Cancel | RequestKind::Status => self.row(kind, result, reports)?,
-                RequestKind::CancelAll | RequestKind::OpenOrders | RequestKind::MyTrades => {
+                RequestKind::Replace => {
+                    let [canceled, placed] = pick(result, &["cancelResponse", "newOrderResponse"])?;
+                    self.row(RequestKind::Cancel, canceled.ok_or(DecodeError::Field("cancelResponse"))?, reports)?;
+                    self.row(RequestKind::Place, placed.ok_or(DecodeError::Field("newOrderResponse"))?, reports)?;
+                }
+                RequestKind::CancelAll | RequestKind::OpenOrders | RequestKind::MyTrades | RequestKind::Fills => {
                     if !result.is_array() {
                         return Err(DecodeError::Field("result"));
                     }
@@ -208,7 +217,10 @@ impl Names {
         if reports.len() >= ROWS_MAX {
             return Err(DecodeError::TooManyRows);
         }
-        reports.push(if kind == RequestKind::MyTrades { self.fill_row(row)? } else { self.order_row(kind, row)? });
+        reports.push(match kind {
+            RequestKind::MyTrades | RequestKind::Fills => self.fill_row(row)?,
+            _ => self.order_row(kind, row)?,
+        });
         Ok(())
     }
 
@@ -314,6 +326,22 @@ pub(in super::super) fn venue_error(error: Value<'_, '_>) -> Result<VenueError, 
     let message = Excerpt::new(message.and_then(Value::text).unwrap_or_default().as_bytes());
     let retry_after = data.and_then(|data| data.field("retryAfter")).and_then(Value::unsigned).unwrap_or(0);
     Ok(VenueError { code, message, retry_after: Timestamp::from_millis(retry_after) })
+}
+
+/// What became of a replace's halves.
+fn legs(halves: Value<'_, '_>) -> Result<Legs, DecodeError> {
+    let [canceled, cancel_answer] = pick(halves, &["cancelResult", "cancelResponse"])?;
+    let [placed, place_answer] = pick(halves, &["newOrderResult", "newOrderResponse"])?;
+    let leg = |result: Option<Value<'_, '_>>, answer: Option<Value<'_, '_>>| match result.and_then(Value::text) {
+        Some("SUCCESS") => Leg::Done,
+        Some("NOT_ATTEMPTED") => Leg::NotTried,
+        Some("FAILURE") => {
+            let code = answer.and_then(|answer| answer.field("code")).and_then(Value::signed);
+            code.and_then(|code| i32::try_from(code).ok()).map_or(Leg::Unproven, Leg::Refused)
+        }
+        _ => Leg::Unproven,
+    };
+    Ok(Legs { cancel: leg(canceled, cancel_answer), place: leg(placed, place_answer) })
 }
 
 /// The weight of the running minute and the orders of the running ten seconds.

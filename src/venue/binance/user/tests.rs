@@ -349,6 +349,80 @@ fn refusals_prove_what_they_prove() {
     );
 }
 
+fn replaced() -> Json {
+    json!({"id": "r0000100100000007", "status": 200, "result": {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS",
+        "cancelResponse": {"symbol": "BTCUSDT", "origClientOrderId": "gn0000100100000006", "orderId": 41,
+            "orderListId": -1, "clientOrderId": "91fe37ce9e69c90d6358c0", "transactTime": 1684804350068u64,
+            "price": "23416.10000000", "origQty": "0.00847000", "executedQty": "0.00001000", "status": "CANCELED",
+            "timeInForce": "GTC", "type": "LIMIT", "side": "SELL", "selfTradePreventionMode": "NONE"},
+        "newOrderResponse": {"symbol": "BTCUSDT", "orderId": 42, "orderListId": -1,
+            "clientOrderId": "gn0000100100000007", "transactTime": 1684804350069u64}}, "rateLimits": []})
+}
+
+fn half_replaced(status: u16, code: i32, cancel: (&str, Json), place: (&str, Json)) -> Json {
+    json!({"id": "r0000100100000007", "status": status, "error": {"code": code, "msg": "Order cancel-replace failed.",
+        "data": {"cancelResult": cancel.0, "cancelResponse": cancel.1, "newOrderResult": place.0,
+            "newOrderResponse": place.1}}, "rateLimits": []})
+}
+
+#[test]
+fn a_replace_is_answered_by_halves() {
+    let mut codec = codec();
+    let found = response(&mut codec, &replaced());
+    assert_eq!((found.kind, found.client_order_id()), (RequestKind::Replace, OURS));
+    assert_eq!(found.legs, Some(Legs { cancel: Leg::Done, place: Leg::Done }));
+    let rows: Vec<_> = codec
+        .reports()
+        .iter()
+        .map(|row| (row.kind, row.venue_order_id, row.client_order_id, row.cumulative_quantity))
+        .collect();
+    let old = ClientOrderId(0x0000_1001_0000_0006);
+    assert_eq!(
+        rows,
+        [(ReportKind::Canceled, 41, old, Quantity(1_000)), (ReportKind::Accepted, 42, OURS, Quantity::ZERO)]
+    );
+    let refused = |code: i32| json!({"code": code, "msg": "words"});
+    let canceled = replaced()["result"]["cancelResponse"].clone();
+    for (answer, cancel, place) in [
+        (
+            half_replaced(400, -2022, ("FAILURE", refused(-2011)), ("NOT_ATTEMPTED", Json::Null)),
+            Leg::Refused(-2011),
+            Leg::NotTried,
+        ),
+        (half_replaced(409, -2021, ("SUCCESS", canceled), ("FAILURE", refused(-2010))), Leg::Done, Leg::Refused(-2010)),
+        (
+            half_replaced(400, -2022, ("FAILURE", refused(-2011)), ("FAILURE", refused(-2010))),
+            Leg::Refused(-2011),
+            Leg::Refused(-2010),
+        ),
+        (half_replaced(400, -2022, ("FAILURE", Json::Null), ("MAYBE", Json::Null)), Leg::Unproven, Leg::Unproven),
+    ] {
+        let found = response(&mut codec, &answer);
+        assert_eq!(found.legs, Some(Legs { cancel, place }), "{answer}");
+        assert!(found.error.is_some() && codec.reports().is_empty());
+    }
+    let whole = json!({"id": "r0000100100000007", "status": 400, "error": {"code": -1013, "msg": "Filter failure"}});
+    assert_eq!(response(&mut codec, &whole).legs, None);
+    for half in ["cancelResponse", "newOrderResponse"] {
+        let mut damaged = replaced();
+        damaged["result"].as_object_mut().expect("fields").remove(half);
+        assert_eq!(decode(&mut codec, &damaged), Err(DecodeError::Field(half)));
+    }
+}
+
+#[test]
+fn fills_of_an_instrument_are_rows_like_those_of_an_order() {
+    let row = json!({"symbol": "BTCUSDT", "id": 99, "orderId": 42, "orderListId": -1, "price": "4.00000100",
+        "qty": "12.00000000", "quoteQty": "48.000012", "commission": "10.10000000", "commissionAsset": "BNB",
+        "time": 1499865549590u64, "isBuyer": true, "isMaker": false, "isBestMatch": true});
+    let mut codec = codec();
+    let found = response(&mut codec, &json!({"id": "f0000000000000009", "status": 200, "result": [row]}));
+    assert_eq!((found.kind, found.subject, found.client_order_id()), (RequestKind::Fills, 9, ClientOrderId::NONE));
+    let fill = codec.reports()[0];
+    assert_eq!((fill.kind, fill.execution_id, fill.venue_order_id), (ReportKind::Fill, 99, 42));
+    assert_eq!((fill.last_quantity, fill.side), (Quantity(1_200_000_000), Side::Buy));
+}
+
 #[test]
 fn more_rows_than_fit_are_an_error() {
     let row = json!({"symbol": "BTCUSDT", "orderId": 1, "clientOrderId": "x", "executedQty": "0", "status": "NEW", "side": "BUY"});
@@ -371,10 +445,13 @@ proptest! {
     #[test]
     fn hostile_frames_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut codec = codec();
-        let mut event = trade_event().to_string().into_bytes();
-        let at = at.index(event.len());
-        event[at] = byte;
-        let _ = codec.decode_user(&mut event);
+        let half = half_replaced(409, -2021, ("SUCCESS", Json::Null), ("FAILURE", json!({"code": -2010})));
+        for whole in [trade_event(), replaced(), half] {
+            let mut event = whole.to_string().into_bytes();
+            let at = at.index(event.len());
+            event[at] = byte;
+            let _ = codec.decode_user(&mut event);
+        }
         prop_assert!(codec.decode_user(&mut bytes.clone()).is_err() || std::str::from_utf8(&bytes).is_ok());
     }
 }
