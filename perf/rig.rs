@@ -21,6 +21,7 @@ use gannet::feed::FeedConfig;
 use gannet::feed::depth_sync::DepthRule;
 use gannet::gateway::GatewayConfig;
 use gannet::pipeline::clock::Clock;
+use gannet::pipeline::heartbeat::{Heartbeats, Pulse};
 use gannet::pipeline::stage::Stage;
 use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine, MachineConfig};
 use gannet::risk::{
@@ -96,6 +97,8 @@ pub struct Rig {
     pub quote_bytes: usize,
     /// The loop's clock.
     pub clock: Clock,
+    /// Beats as a hot thread does.
+    pulse: Pulse,
     /// Reports let through so far.
     answered: u64,
 }
@@ -251,13 +254,16 @@ impl Rig {
             balances: Vec::new(),
             instruments,
         };
-        let machine = pipeline::build(config, &clock, KillSwitch::new()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let heartbeats = Heartbeats::default();
+        let pulse = heartbeats.pulse(0);
+        let machine = pipeline::build(config, &clock, KillSwitch::new(), heartbeats);
+        let machine = machine.unwrap_or_else(|errors| panic!("{errors:?}"));
         let Machine { stages, cold, counters, .. } = machine;
-        Self::connect(stages, cold, counters, clock, count)
+        Self::connect(stages, cold, counters, (clock, pulse), count)
     }
 
     /// Connects, logs on, delivers a book, and starts the strategy.
-    fn connect(stages: Vec<HotStage>, cold: ColdEnds, counters: Counters, clock: Clock, count: u64) -> Self {
+    fn connect(stages: Vec<HotStage>, cold: ColdEnds, counters: Counters, time: (Clock, Pulse), count: u64) -> Self {
         let quote_bytes = framed(&quote_frame(0)).len();
         let quotes: Vec<u8> = (0..count).flat_map(|index| framed(&quote_frame(index))).collect();
         assert_eq!(quotes.len(), quote_bytes * usize::try_from(count).expect("fits"));
@@ -269,7 +275,9 @@ impl Rig {
         reports.extend((1..=count).flat_map(|sequence| framed(&report_frame(sequence))));
         let (quote_stream, quotes) = MemoryStream::new(quotes);
         let (report_stream, reports) = MemoryStream::new(reports);
-        let mut rig = Self { stages, cold, counters, quotes, reports, report_bytes, quote_bytes, clock, answered: 0 };
+        let (clock, pulse) = time;
+        let mut rig =
+            Self { stages, cold, counters, quotes, reports, report_bytes, quote_bytes, clock, pulse, answered: 0 };
         let connection = |stream: MemoryStream, seed: u32, clock: &Clock| {
             Arrival::Connected(Box::new(Connection::new(Box::new(stream), FrameReader::new(), seed, clock.now())))
         };
@@ -307,6 +315,7 @@ impl Rig {
     #[inline]
     pub fn cycle(&mut self) {
         let mut now = self.clock.now();
+        assert!(!self.pulse.beat(now), "nobody raises an alarm");
         for stage in &mut self.stages {
             if stage.poll(now) > 0 {
                 now = self.clock.now();

@@ -25,8 +25,9 @@ mod hiccup;
 mod rig;
 
 use floor::Floor;
+use gannet::pipeline::heartbeat::Heartbeats;
 use gannet::pipeline::idle::IdleStrategy;
-use gannet::pipeline::threads::{self, Layout, OnPanic};
+use gannet::pipeline::threads::{self, Layout, OnTrouble};
 use gannet::types::SentOrder;
 use hdrhistogram::Histogram;
 use rig::Rig;
@@ -213,12 +214,14 @@ fn split(mut rig: Rig, rate: u64, count: u64) -> Measured {
     let names: Vec<&'static str> = rig.stages.iter().map(gannet::pipeline::stage::Stage::name).collect();
     let plan = threads::plan(&Layout::Split, &names, &threads::allowed_cores()).expect("a plan");
     let mut stages: Vec<Option<_>> = std::mem::take(&mut rig.stages).into_iter().map(Some).collect();
-    let on_panic: OnPanic = Arc::new(|name| panic!("{name} panicked"));
+    let on_trouble: OnTrouble = Arc::new(|trouble| panic!("{trouble:?}"));
+    let heartbeats = Heartbeats::default();
     let mut running = Vec::new();
-    for thread in plan {
+    for (number, thread) in plan.into_iter().enumerate() {
         let own = thread.stages.iter().filter_map(|&index| stages[index].take()).collect();
-        let (clock, stop, on_panic) = (rig.clock.clone(), Arc::clone(&stop), Arc::clone(&on_panic));
-        running.push(threads::spawn(thread, own, clock, IdleStrategy::Yield, stop, on_panic).expect("a thread"));
+        let (clock, stop, on_trouble) = (rig.clock.clone(), Arc::clone(&stop), Arc::clone(&on_trouble));
+        let (idle, pulse) = (IdleStrategy::Yield, heartbeats.pulse(number));
+        running.push(threads::spawn(thread, own, clock, idle, stop, on_trouble, pulse).expect("a thread"));
     }
     let mut answered = 0;
     for event in 0..WARM_UP {

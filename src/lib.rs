@@ -42,11 +42,12 @@
 //!   canceled.
 //! - **After start the hot threads allocate nothing** (a test counts), lock nothing, log nothing, and read no clock but the
 //!   loop's. Everything is bounded, and what does not fit is counted.
+//! - **Unsafe code stands in one place**, a module of [`pipeline::heartbeat`], where two processes share memory.
 //! - **Who may import whom** is read from the sources by a test (`tests/layering.rs`).
 //!
 //! # What is deliberately absent
 //!
-//! No async on the hot plane; no shared state but counters and the kill word; no general event bus; no switch that turns
+//! No async on the hot plane; no shared state but counters, heartbeats and the kill word; no general event bus; no switch that turns
 //! a risk control off. Not there yet: the journal, the database, backtests, and venues other than Binance spot
 //! (the market streams of its futures are decoded).
 

@@ -9,6 +9,7 @@ use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
+use crate::pipeline::heartbeat::Heartbeats;
 use crate::pipeline::{self, Counters, HotStage};
 use crate::risk::{KillSwitch, OrderRecord, Risk};
 use crate::types::{ClientOrderId, Money, OrderStatus, VenueId};
@@ -49,7 +50,7 @@ pub async fn run(
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch)?;
     let assembly = assemble(config, &clients, &facts, &clock, seed)?;
-    let machine = pipeline::build(assembly.machine, &clock, kill)?;
+    let machine = pipeline::build(assembly.machine, &clock, kill, Heartbeats::default())?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
         info!("hot thread {name}{}", core.map(|core| format!(", pinned to core {core}")).unwrap_or_default());

@@ -10,6 +10,7 @@
 //! threads. What the cold plane holds of it is [`ColdEnds`].
 
 pub mod clock;
+pub mod heartbeat;
 pub mod idle;
 pub mod lane;
 pub mod stage;
@@ -28,12 +29,13 @@ use crate::types::{
 use crate::venue::connection::{Arrival, Connection, ConnectionPort};
 use clock::Clock;
 use crossbeam::channel;
+use heartbeat::Heartbeats;
 use idle::IdleStrategy;
 use lane::{Receiver, Sender, lane};
 use stage::Stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use threads::{Layout, OnPanic};
+use threads::{Layout, OnTrouble};
 
 /// Messages a lane holds, by what it carries. As few as a burst needs: a ring is written round and round, so that all of
 /// it has to stay in the cache for an order not to wait for memory.
@@ -163,6 +165,8 @@ pub struct Machine {
     pub counters: Counters,
     /// The kill word that risk reads.
     pub kill: KillSwitch,
+    /// Where its threads beat.
+    pub heartbeats: Heartbeats,
     clock: Clock,
 }
 
@@ -170,7 +174,12 @@ pub struct Machine {
 ///
 /// # Errors
 /// Everything that does not fit, in words.
-pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<Machine, Vec<String>> {
+pub fn build(
+    config: MachineConfig,
+    clock: &Clock,
+    kill: KillSwitch,
+    heartbeats: Heartbeats,
+) -> Result<Machine, Vec<String>> {
     let MachineConfig { instruments, venues, shards, risk, balances } = config;
     let counters = Counters {
         feeds: venues.iter().map(|_| Shared::default()).collect(),
@@ -267,8 +276,9 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<M
         orders.push(risk_orders);
         cancels.push(risk_cancels);
         marks.push(risk_marks);
+        let mark = heartbeats.mark(shard_stages.len());
         match Shard::new(shard, &instruments, instances, lanes, Shared::clone(own_counters)) {
-            Ok(shard) => shard_stages.push(HotStage::Shard(shard)),
+            Ok(shard) => shard_stages.push(HotStage::Shard(shard.marked_by(mark))),
             Err(fields) => errors.extend(fields.iter().map(ToString::to_string)),
         }
     }
@@ -340,7 +350,7 @@ pub fn build(config: MachineConfig, clock: &Clock, kill: KillSwitch) -> Result<M
         notices,
         retired,
     };
-    Ok(Machine { stages, cold, counters, kill, clock: clock.clone() })
+    Ok(Machine { stages, cold, counters, kill, heartbeats, clock: clock.clone() })
 }
 
 /// The machine's threads.
@@ -363,15 +373,21 @@ impl Machine {
         let stop = Arc::new(AtomicBool::new(false));
         let kill = self.kill.clone();
         // A stage that is gone cannot be trusted to have finished anything: everything else stops trading.
-        let on_panic: OnPanic = Arc::new(move |_| kill.kill(KillScope::Engine));
+        let on_trouble: OnTrouble = Arc::new(move |_| kill.kill(KillScope::Engine));
         let mut stages: Vec<Option<HotStage>> = self.stages.into_iter().map(Some).collect();
         let shown = plan.iter().map(|thread| (thread.name.clone(), thread.core)).collect();
         let mut running = Vec::new();
-        for thread in plan {
-            let own = thread.stages.iter().filter_map(|&index| stages.get_mut(index).and_then(Option::take)).collect();
-            let spawned =
-                threads::spawn(thread, own, self.clock.clone(), idle, Arc::clone(&stop), Arc::clone(&on_panic));
-            match spawned {
+        self.heartbeats.set_trading(plan.len());
+        for (number, thread) in plan.into_iter().enumerate() {
+            let taken = thread.stages.iter().filter_map(|&index| stages.get_mut(index).and_then(Option::take));
+            let own: Vec<HotStage> = taken.collect();
+            for stage in &own {
+                if let HotStage::Shard(shard) = stage {
+                    shard.mark().place(number);
+                }
+            }
+            let (clock, pulse) = (self.clock.clone(), self.heartbeats.pulse(number));
+            match threads::spawn(thread, own, clock, idle, Arc::clone(&stop), Arc::clone(&on_trouble), pulse) {
                 Ok(handle) => running.push(handle),
                 Err(error) => {
                     stop.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! The thread plan: which stages run on which thread, and the loop that runs them.
 
 use super::clock::Clock;
+use super::heartbeat::Pulse;
 use super::idle::{Idle, IdleStrategy};
 use super::stage::Stage;
 use core_affinity::CoreId;
@@ -129,13 +130,22 @@ pub fn allowed_cores() -> Vec<usize> {
     core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
 }
 
-/// What a stage's panic is told to: the stage's name.
-pub type OnPanic = Arc<dyn Fn(&'static str) + Send + Sync>;
+/// Why trading must stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The stage of this name panicked.
+    Panicked(&'static str),
+    /// The watchdog raised an alarm: this thread, or another, stood still.
+    Alarmed,
+}
 
-/// Starts one hot thread. It runs until `stop` is set, and hands its stages back.
+/// What a hot thread tells its trouble to: it sets the kill word, so that what is left of the machine cancels everything.
+pub type OnTrouble = Arc<dyn Fn(Trouble) + Send + Sync>;
+
+/// Starts one hot thread. It runs until `stop` is set, beats in `pulse` each cycle, and hands its stages back.
 ///
-/// A stage that panics is polled no more; `on_panic` is told its name (the machine sets the kill word, so that what is
-/// left of it cancels everything), and the thread's other stages go on.
+/// A stage that panics is polled no more, and the thread's other stages go on. An alarm of the watchdog is seen before any
+/// stage is polled: a thread that stood still does not trade on.
 ///
 /// # Errors
 /// Where the system refuses a thread.
@@ -145,7 +155,8 @@ pub fn spawn<S: Stage + 'static>(
     clock: Clock,
     idle: IdleStrategy,
     stop: Arc<AtomicBool>,
-    on_panic: OnPanic,
+    on_trouble: OnTrouble,
+    mut pulse: Pulse,
 ) -> std::io::Result<JoinHandle<Vec<S>>> {
     std::thread::Builder::new().name(thread.name).spawn(move || {
         if let Some(core) = thread.core {
@@ -160,6 +171,9 @@ pub fn spawn<S: Stage + 'static>(
                 while !stop.load(Ordering::Relaxed) {
                     let mut work_done = 0;
                     let mut now = clock.now();
+                    if pulse.beat(now) {
+                        on_trouble(Trouble::Alarmed);
+                    }
                     for &index in &alive {
                         polled = index;
                         let Some(stage) = stages.get_mut(index) else { continue };
@@ -176,7 +190,7 @@ pub fn spawn<S: Stage + 'static>(
             if unwound.is_err() {
                 alive.retain(|&index| index != polled);
                 if let Some(stage) = stages.get(polled) {
-                    on_panic(stage.name());
+                    on_trouble(Trouble::Panicked(stage.name()));
                 }
             }
         }
@@ -187,6 +201,7 @@ pub fn spawn<S: Stage + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::heartbeat::Heartbeats;
     use crate::types::Timestamp;
     use std::sync::atomic::AtomicUsize;
 
@@ -248,16 +263,28 @@ mod tests {
             Probe { name: "good", polls: Arc::clone(&good), panics_at: usize::MAX },
         ];
         let thread = plan(&Layout::Fused, &["bad", "good"], &[0]).expect("a plan").remove(0);
-        let on_panic: OnPanic = {
-            let told = Arc::clone(&told);
-            Arc::new(move |name| {
-                assert_eq!(name, "bad");
-                told.fetch_add(1, Ordering::Relaxed);
+        let alarmed = Arc::new(AtomicUsize::new(0));
+        let on_trouble: OnTrouble = {
+            let (told, alarmed) = (Arc::clone(&told), Arc::clone(&alarmed));
+            Arc::new(move |trouble| match trouble {
+                Trouble::Panicked(name) => {
+                    assert_eq!(name, "bad");
+                    told.fetch_add(1, Ordering::Relaxed);
+                }
+                Trouble::Alarmed => drop(alarmed.fetch_add(1, Ordering::Relaxed)),
             })
         };
-        let handle =
-            spawn(thread, stages, Clock::wall(), IdleStrategy::Park, Arc::clone(&stop), on_panic).expect("a thread");
+        let page = Heartbeats::default();
+        let (clock, idle) = (Clock::wall(), IdleStrategy::Park);
+        let handle = spawn(thread, stages, clock, idle, Arc::clone(&stop), on_trouble, page.pulse(0));
+        let handle = handle.expect("a thread");
         while good.load(Ordering::Relaxed) < 10 {
+            std::thread::yield_now();
+        }
+        assert!(page.beats(0) >= 9, "it beats each cycle");
+        assert_eq!(alarmed.load(Ordering::Relaxed), 0);
+        page.raise_alarm();
+        while alarmed.load(Ordering::Relaxed) == 0 {
             std::thread::yield_now();
         }
         stop.store(true, Ordering::Relaxed);

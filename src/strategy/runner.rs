@@ -12,6 +12,7 @@ use super::{AnyStrategy, Event, FieldError, Signal};
 use crate::book::{Bar, BarSeries};
 use crate::metrics::{ShardCounters, Shared};
 use crate::pipeline::clock::Clock;
+use crate::pipeline::heartbeat::{self, Heartbeats};
 use crate::pipeline::lane::{Receiver, Sender};
 use crate::pipeline::stage::Stage;
 use crate::types::{
@@ -136,6 +137,10 @@ struct Core {
     /// How many levels of an update are still to come, in any instrument.
     is_amid_update: bool,
     budget: Budget,
+    /// Tells the watchdog whose handler runs.
+    mark: heartbeat::Mark,
+    /// Handlers called so far.
+    calls: u64,
 }
 
 /// Who takes too long. A clock read costs 12 ns, as much as a small handler, so that there is one a cycle, after its
@@ -209,6 +214,8 @@ impl Shard {
                 calls: 0,
                 last_called: 0,
             },
+            mark: Heartbeats::default().mark(0),
+            calls: 0,
         };
         let mut errors = Vec::new();
         if instances.len() > Self::INSTANCES_MAX {
@@ -222,6 +229,19 @@ impl Shard {
             return Err(errors);
         }
         Ok(Self { name: config.name, commands: lanes.commands, updates: lanes.updates, market: lanes.market, core })
+    }
+
+    /// The same shard, which says in `mark` whose handler runs. Without it, it says so to nobody.
+    #[must_use]
+    pub fn marked_by(mut self, mark: heartbeat::Mark) -> Self {
+        self.core.mark = mark;
+        self
+    }
+
+    /// Where it says whose handler runs.
+    #[must_use]
+    pub const fn mark(&self) -> &heartbeat::Mark {
+        &self.core.mark
     }
 
     /// How long the bars must last that are sent as an instrument's history: the shortest interval that an instance
@@ -582,8 +602,12 @@ impl Core {
         let started = self.budget.is_timing().then(|| self.budget.clock.now());
         let Slot { strategy, desk } = slot;
         let mut context = Context { now: moment.now, markets: &self.markets, desk, notices: &mut self.notices };
+        self.calls = self.calls.wrapping_add(1);
+        self.mark.enter(context.desk.id, moment.decided_ns, self.calls);
         // A strategy that panicked is never called again, and of what it shares with others it can only read.
-        match catch_unwind(AssertUnwindSafe(|| strategy.handle(&mut context, event))) {
+        let returned = catch_unwind(AssertUnwindSafe(|| strategy.handle(&mut context, event)));
+        self.mark.leave();
+        match returned {
             Ok(Ok(())) => desk.errors_in_row = 0,
             Ok(Err(error)) => {
                 self.counters.handler_errors.increment();
