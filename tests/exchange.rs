@@ -274,6 +274,100 @@ fn refusals_have_binances_codes() {
     assert_eq!(last, Some(429), "6,000 of weight a minute");
 }
 
+#[test]
+fn one_order_replaces_another_or_says_which_half_failed() {
+    let exchange = start(|_| {});
+    let (bid, _) = top(&exchange);
+    let replace = |mode: &str, old: &str, price: f64, id: &str| {
+        let query = format!(
+            "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price={price:.2}&newClientOrderId={id}\
+             &cancelReplaceMode={mode}&cancelOrigClientOrderId={old}"
+        );
+        signed(&exchange, "POST", "order/cancelReplace", &query)
+    };
+    let query = format!(
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price={:.2}&newClientOrderId=a",
+        bid * 0.9
+    );
+    assert_eq!(signed(&exchange, "POST", "order", &query).0, 200);
+    let (status, head, both) = replace("STOP_ON_FAILURE", "a", bid * 0.91, "b");
+    assert_eq!((status, &both["cancelResult"], &both["newOrderResult"]), (200, &json!("SUCCESS"), &json!("SUCCESS")));
+    assert_eq!(
+        (&both["cancelResponse"]["origClientOrderId"], &both["newOrderResponse"]["status"]),
+        (&json!("a"), &json!("NEW"))
+    );
+    assert!(head.contains("x-mbx-order-count-10s: 2") && head.contains("x-mbx-used-weight-1m"), "{head}");
+    // The old one is gone: nothing is attempted, or only the new one is done.
+    let (status, _, error) = replace("STOP_ON_FAILURE", "a", bid * 0.92, "c");
+    assert_eq!(
+        (status, &error["code"], &error["data"]["newOrderResult"]),
+        (400, &json!(-2022), &json!("NOT_ATTEMPTED"))
+    );
+    assert_eq!(
+        (&error["data"]["cancelResponse"]["code"], &error["data"]["newOrderResponse"]),
+        (&json!(-2011), &Value::Null)
+    );
+    let (status, _, error) = replace("ALLOW_FAILURE", "a", bid * 0.92, "c");
+    assert_eq!((status, &error["code"], &error["data"]["cancelResult"]), (409, &json!(-2021), &json!("FAILURE")));
+    assert_eq!(error["data"]["newOrderResponse"]["clientOrderId"], "c");
+    let (status, _, error) = replace("ALLOW_FAILURE", "a", bid * 0.92, "c");
+    assert_eq!(
+        (status, &error["code"], &error["data"]["newOrderResponse"]["code"]),
+        (400, &json!(-2022), &json!(-2010))
+    );
+    // Refused before anything is canceled: the filters.
+    let (status, _, error) = replace("STOP_ON_FAILURE", "b", 0.01, "d");
+    assert_eq!((status, &error["code"], error.get("data")), (400, &json!(-1013), None));
+    // Canceled, and then refused by matching.
+    let query = format!(
+        "symbol=BTCUSDT&side=BUY&type=LIMIT_MAKER&quantity=0.01&price={:.2}&cancelReplaceMode=STOP_ON_FAILURE\
+         &cancelOrigClientOrderId=b&cancelRestrictions=ONLY_",
+        bid * 1.1
+    );
+    let (status, _, error) = signed(&exchange, "POST", "order/cancelReplace", &format!("{query}PARTIALLY_FILLED"));
+    assert_eq!((status, &error["code"], &error["data"]["cancelResponse"]["code"]), (400, &json!(-2022), &json!(-2011)));
+    let (status, _, error) = signed(&exchange, "POST", "order/cancelReplace", &format!("{query}NEW"));
+    assert_eq!((status, &error["code"], &error["data"]["cancelResult"]), (409, &json!(-2021), &json!("SUCCESS")));
+    assert_eq!(error["data"]["newOrderResponse"]["msg"], "Order would immediately match and take.");
+    let (_, _, open) = signed(&exchange, "GET", "openOrders", "symbol=BTCUSDT");
+    assert_eq!(open.as_array().unwrap().iter().map(|order| &order["clientOrderId"]).collect::<Vec<_>>(), ["c"]);
+    let (_, _, rules) = http(&exchange, "GET", "/api/v3/exchangeInfo?symbol=BTCUSDT", "");
+    assert_eq!(rules["symbols"][0]["cancelReplaceAllowed"], true);
+}
+
+#[test]
+fn stop_orders_wait_outside_the_book_and_are_triggered_by_trades() {
+    let exchange = start(|config| config.speed = Speed::Thousandths(20_000));
+    let mut socket = open(&exchange, "/ws-api/v3");
+    ask(&mut socket, 1, "userDataStream.subscribe.signature", &with_signature(json!({}), "demo", hmac_hex));
+    let (bid, ask_price) = top(&exchange);
+    let stop = |side: &str, kind: &str, stop: f64| {
+        format!("symbol=BTCUSDT&side={side}&type={kind}&quantity=0.01&stopPrice={stop:.2}")
+    };
+    let (_, _, error) = signed(&exchange, "POST", "order", &stop("BUY", "STOP_LOSS", bid * 0.9));
+    assert_eq!(error, json!({ "code": -2010, "msg": "Stop price would trigger immediately." }));
+    let limited = stop("SELL", "STOP_LOSS_LIMIT", bid * 0.9) + &format!("&timeInForce=GTC&price={:.2}", bid * 0.8);
+    let (status, _, placed) = signed(&exchange, "POST", "order", &limited);
+    assert_eq!((status, placed.get("status")), (200, None), "acknowledged: {placed}");
+    let event = next(&mut socket)["event"].clone();
+    assert_eq!((&event["x"], &event["w"], event.get("W")), (&json!("NEW"), &json!(false), None), "{event}");
+    assert_ne!(event["P"], "0.00000000");
+    let (_, _, order) = signed(&exchange, "GET", "order", "symbol=BTCUSDT&orderId=1");
+    assert_eq!((&order["isWorking"], &order["type"]), (&json!(false), &json!("STOP_LOSS_LIMIT")));
+    // The market moves through one of the two soon.
+    for query in [stop("BUY", "STOP_LOSS", ask_price + 0.05), stop("BUY", "TAKE_PROFIT", bid - 0.05)] {
+        signed(&exchange, "POST", "order", &query);
+    }
+    loop {
+        let event = next(&mut socket)["event"].clone();
+        if event["x"] == "NEW" && event["w"] == true {
+            assert!(event["W"].is_u64() && event["o"] != "STOP_LOSS_LIMIT", "{event}");
+            break;
+        }
+    }
+    while next(&mut socket)["event"]["x"] != "TRADE" {}
+}
+
 /// A client's book, by price in the venue's own text.
 #[derive(Default)]
 struct ClientBook {
@@ -392,7 +486,7 @@ fn streams_are_wrapped_and_restated() {
         if stream == "btcusdt@trade" {
             let (id, at_ms) = (data["t"].as_u64().unwrap(), data["T"].as_u64().unwrap());
             assert!(last_trade == 0 || id == last_trade + 1);
-            assert!(at_ms <= now_ms() && at_ms + 2_000 > now_ms(), "on the wall clock");
+            assert!(at_ms <= now_ms() && at_ms + 60_000 > now_ms(), "on the wall clock, however busy the machine");
             last_trade = id;
         }
         *seen.entry(stream).or_default() += 1;

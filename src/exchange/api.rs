@@ -29,6 +29,7 @@ pub(super) enum Operation {
     Place,
     TestOrder,
     Cancel,
+    CancelReplace,
     CancelAll,
     OrderStatus,
     OpenOrders,
@@ -38,7 +39,7 @@ pub(super) enum Operation {
 }
 
 /// Operation, REST method and path below `/api/v3/`, WebSocket API method.
-const TABLE: [(Operation, &str, &str, &str); 21] = [
+const TABLE: [(Operation, &str, &str, &str); 22] = [
     (Operation::Ping, "GET", "ping", "ping"),
     (Operation::Time, "GET", "time", "time"),
     (Operation::ExchangeInfo, "GET", "exchangeInfo", "exchangeInfo"),
@@ -54,6 +55,7 @@ const TABLE: [(Operation, &str, &str, &str); 21] = [
     (Operation::Place, "POST", "order", "order.place"),
     (Operation::TestOrder, "POST", "order/test", "order.test"),
     (Operation::Cancel, "DELETE", "order", "order.cancel"),
+    (Operation::CancelReplace, "POST", "order/cancelReplace", "order.cancelReplace"),
     (Operation::CancelAll, "DELETE", "openOrders", "openOrders.cancelAll"),
     (Operation::OrderStatus, "GET", "order", "order.status"),
     (Operation::OpenOrders, "GET", "openOrders", "openOrders.status"),
@@ -80,6 +82,7 @@ impl Operation {
             Self::Place
                 | Self::TestOrder
                 | Self::Cancel
+                | Self::CancelReplace
                 | Self::CancelAll
                 | Self::OrderStatus
                 | Self::OpenOrders
@@ -91,13 +94,19 @@ impl Operation {
 
     /// Whether it goes to the matching engine, and so takes the configured latency.
     pub(super) fn is_matched(self) -> bool {
-        matches!(self, Self::Place | Self::Cancel | Self::CancelAll)
+        matches!(self, Self::Place | Self::Cancel | Self::CancelReplace | Self::CancelAll)
+    }
+
+    /// Whether it counts as a new order.
+    pub(super) fn is_order(self) -> bool {
+        matches!(self, Self::Place | Self::CancelReplace)
     }
 
     fn weight(self, params: &Params) -> u32 {
         let is_one = params.text("symbol").is_some();
         match self {
-            Self::Ping | Self::Time | Self::Place | Self::TestOrder | Self::Cancel | Self::CancelAll => 1,
+            Self::Ping | Self::Time => 1,
+            Self::Place | Self::TestOrder | Self::Cancel | Self::CancelReplace | Self::CancelAll => 1,
             Self::Klines | Self::AveragePrice => 2,
             Self::OrderStatus | Self::AggregateTrades => 4,
             Self::BookTicker | Self::PriceTicker => {
@@ -180,6 +189,7 @@ impl Core {
             Operation::Place => self.place(account, params, now_ms, false),
             Operation::TestOrder => self.place(account, params, now_ms, true),
             Operation::Cancel => self.cancel(account, params, now_ms),
+            Operation::CancelReplace => self.cancel_replace(account, params, now_ms),
             Operation::CancelAll => self.cancel_all(account, params, now_ms),
             Operation::OrderStatus => self.order_status(account, params),
             Operation::OpenOrders => self.open_orders_status(account, params),

@@ -12,16 +12,37 @@ pub struct ApiError {
     pub code: i32,
     /// Binance's text.
     pub message: String,
+    /// More of it, as JSON: the outcome of each half of a replace, or how long to wait.
+    pub data: Option<String>,
 }
 
 impl ApiError {
     fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), data: None }
     }
 
-    /// `{"code":…,"msg":…}`.
+    /// `{"code":…,"msg":…}`, and `data` where there is any.
     pub(super) fn json(&self) -> String {
-        serde_json::json!({ "code": self.code, "msg": self.message }).to_string()
+        let mut text = serde_json::json!({ "code": self.code, "msg": self.message }).to_string();
+        if let Some(data) = &self.data {
+            text.truncate(text.len() - 1);
+            text.push_str(&format!(",\"data\":{data}}}"));
+        }
+        text
+    }
+
+    /// The order was neither canceled nor replaced; `data` tells why.
+    pub(super) fn replace_failed(data: String) -> Self {
+        Self { data: Some(data), ..Self::new(400, -2022, "Order cancel-replace failed.") }
+    }
+
+    /// One half of a replace was done, the other not; `data` tells which.
+    pub(super) fn replace_half_done(data: String) -> Self {
+        Self { data: Some(data), ..Self::new(409, -2021, "Order cancel-replace partially failed.") }
+    }
+
+    pub(super) fn restricted_cancel() -> Self {
+        Self::new(400, -2011, "Order was not canceled due to cancel restrictions.")
     }
 
     pub(super) fn unknown_method() -> Self {
@@ -141,6 +162,7 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::InsufficientBalance => Self::rejected("Account has insufficient balance for requested action."),
             Refusal::WouldTake => Self::rejected("Order would immediately match and take."),
+            Refusal::WouldTrigger => Self::rejected("Stop price would trigger immediately."),
             Refusal::Overflow => Self::bad_value("quantity"),
             Refusal::BelowOneLot => Self::filter("LOT_SIZE"),
         }

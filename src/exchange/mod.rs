@@ -15,9 +15,9 @@
 //! by the wall clock. Before its starting point the recording is served as history, and klines reach back ten minutes as
 //! if it had run before.
 //!
-//! Differences from Binance: user trades count from 1 in ids of their own; LIMIT, LIMIT_MAKER and MARKET orders only; one
-//! account per API key; self-trade prevention is EXPIRE_MAKER or EXPIRE_TAKER; fees are charged in the asset received;
-//! no bans, no 24-hour limit on connections. There is no randomness in it: the same requests at the same points of the
+//! Differences from Binance: user trades count from 1 in ids of their own; no order lists, icebergs or trailing stops; one
+//! account per API key; self-trade prevention knows no DECREMENT; fees are charged in the asset received; no 24-hour limit
+//! on connections. There is no randomness in it: the same requests at the same points of the
 //! recording have the same outcome.
 
 mod api;
@@ -34,6 +34,7 @@ mod limits;
 mod orders;
 mod public;
 mod recording;
+mod replace;
 mod replay;
 mod request;
 mod server;

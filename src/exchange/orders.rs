@@ -1,8 +1,8 @@
 //! What the exchange knows of every order and fill, and how Binance writes it.
 
 use super::text::decimal;
-use crate::matching::{AccountId, Fill, SelfTrade};
-use crate::types::{LiquiditySide, Side, TimeInForce};
+use crate::matching::{AccountId, Fill, SelfTrade, Trigger};
+use crate::types::{LiquiditySide, Price, Side, TimeInForce};
 use std::fmt::Write;
 
 /// How an order is priced, in Binance's terms.
@@ -11,6 +11,56 @@ pub(super) enum Kind {
     Limit,
     LimitMaker,
     Market,
+    StopLoss,
+    StopLossLimit,
+    TakeProfit,
+    TakeProfitLimit,
+}
+
+/// Names of [`Kind`] on the wire.
+const KINDS: [(Kind, &str); 7] = [
+    (Kind::Limit, "LIMIT"),
+    (Kind::LimitMaker, "LIMIT_MAKER"),
+    (Kind::Market, "MARKET"),
+    (Kind::StopLoss, "STOP_LOSS"),
+    (Kind::StopLossLimit, "STOP_LOSS_LIMIT"),
+    (Kind::TakeProfit, "TAKE_PROFIT"),
+    (Kind::TakeProfitLimit, "TAKE_PROFIT_LIMIT"),
+];
+
+impl Kind {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        KINDS.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    /// Every name, as `exchangeInfo` lists them.
+    pub(super) fn names() -> String {
+        KINDS.map(|(_, name)| format!("\"{name}\"")).join(",")
+    }
+
+    /// Whether it has a limit price.
+    pub(super) fn is_limited(self) -> bool {
+        !matches!(self, Self::Market | Self::StopLoss | Self::TakeProfit)
+    }
+
+    /// Whether it has a time in force of its own.
+    pub(super) fn is_timed(self) -> bool {
+        self.is_limited() && self != Self::LimitMaker
+    }
+
+    /// What an order of this kind waits for, with this stop price; `None` where it waits for nothing.
+    pub(super) fn trigger(self, side: Side, stop: Price) -> Option<Trigger> {
+        let stops_loss = match self {
+            Self::StopLoss | Self::StopLossLimit => true,
+            Self::TakeProfit | Self::TakeProfitLimit => false,
+            Self::Limit | Self::LimitMaker | Self::Market => return None,
+        };
+        Some(if stops_loss == (side == Side::Buy) { Trigger::AtOrAbove(stop) } else { Trigger::AtOrBelow(stop) })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +101,10 @@ pub(super) struct OrderRecord {
     pub kind: Kind,
     pub time_in_force: TimeInForce,
     pub price: i64,
+    /// Zero where it is not a stop order.
+    pub stop_price: i64,
+    /// Since when it works; `None` of a stop order that was not triggered.
+    pub working_ms: Option<u64>,
     pub quantity: i64,
     pub quote_quantity: i64,
     pub executed: i64,
@@ -91,17 +145,36 @@ pub(super) fn side_name(side: Side) -> &'static str {
     if side == Side::Buy { "BUY" } else { "SELL" }
 }
 
-pub(super) fn self_trade_name(mode: SelfTrade) -> &'static str {
-    if mode == SelfTrade::ExpireMaker { "EXPIRE_MAKER" } else { "EXPIRE_TAKER" }
+/// Names of [`SelfTrade`] on the wire; the first is the default.
+const SELF_TRADES: [(SelfTrade, &str); 4] = [
+    (SelfTrade::ExpireMaker, "EXPIRE_MAKER"),
+    (SelfTrade::ExpireTaker, "EXPIRE_TAKER"),
+    (SelfTrade::ExpireBoth, "EXPIRE_BOTH"),
+    (SelfTrade::Allowed, "NONE"),
+];
+
+pub(super) fn self_trade_of(text: &str) -> Option<SelfTrade> {
+    SELF_TRADES.iter().find(|(_, name)| *name == text).map(|(mode, _)| *mode)
+}
+
+/// Every mode, as `exchangeInfo` lists them.
+pub(super) fn self_trade_names() -> String {
+    SELF_TRADES.map(|(_, name)| format!("\"{name}\"")).join(",")
+}
+
+fn self_trade_name(mode: SelfTrade) -> &'static str {
+    SELF_TRADES.iter().find(|(known, _)| *known == mode).map_or("", |(_, name)| name)
 }
 
 impl OrderRecord {
-    pub(super) fn kind_name(&self) -> &'static str {
-        match self.kind {
-            Kind::Limit => "LIMIT",
-            Kind::LimitMaker => "LIMIT_MAKER",
-            Kind::Market => "MARKET",
-        }
+    /// `"stopPrice":"…",` where it has one.
+    fn stop_price_field(&self) -> String {
+        if self.stop_price > 0 { format!("\"stopPrice\":\"{}\",", decimal(self.stop_price)) } else { String::new() }
+    }
+
+    /// `"NAME":…,` of an order that works.
+    fn working_time_field(&self, name: &str) -> String {
+        self.working_ms.map_or_else(String::new, |at_ms| format!("\"{name}\":{at_ms},"))
     }
 
     fn time_in_force_name(&self) -> &'static str {
@@ -125,7 +198,7 @@ impl OrderRecord {
             decimal(self.executed_amount),
             self.status.name(),
             self.time_in_force_name(),
-            self.kind_name(),
+            self.kind.name(),
             side_name(self.side),
         );
     }
@@ -139,11 +212,13 @@ impl OrderRecord {
         self.write_terms(&mut out);
         let _ = write!(
             out,
-            ",\"stopPrice\":\"0.00000000\",\"icebergQty\":\"0.00000000\",\"time\":{},\"updateTime\":{},\"isWorking\":true,\
+            ",\"stopPrice\":\"{}\",\"icebergQty\":\"0.00000000\",\"time\":{},\"updateTime\":{},\"isWorking\":{},\
              \"workingTime\":{},\"selfTradePreventionMode\":\"{}\"}}",
+            decimal(self.stop_price),
             self.created_ms,
             self.updated_ms,
-            self.created_ms,
+            self.working_ms.is_some(),
+            self.working_ms.map_or("-1".to_owned(), |at_ms| at_ms.to_string()),
             self_trade_name(self.self_trade)
         );
         out
@@ -166,8 +241,9 @@ impl OrderRecord {
             self.write_terms(&mut out);
             let _ = write!(
                 out,
-                ",\"workingTime\":{},\"selfTradePreventionMode\":\"{}\"",
-                self.created_ms,
+                ",{}{}\"selfTradePreventionMode\":\"{}\"",
+                self.stop_price_field(),
+                self.working_time_field("workingTime"),
                 self_trade_name(self.self_trade)
             );
         }
@@ -199,7 +275,8 @@ impl OrderRecord {
             self.client_order_id, self.id, self.updated_ms
         );
         self.write_terms(&mut out);
-        let _ = write!(out, ",\"selfTradePreventionMode\":\"{}\"}}", self_trade_name(self.self_trade));
+        let (stop_price, mode) = (self.stop_price_field(), self_trade_name(self.self_trade));
+        let _ = write!(out, ",{stop_price}\"selfTradePreventionMode\":\"{mode}\"}}");
         out
     }
 
@@ -210,14 +287,15 @@ impl OrderRecord {
             fill.map_or((0, 0, 0, 0), |fill| (fill.quantity.0, fill.price.0, fill.amount, fill.fee));
         let mut out = format!(
             "{{\"e\":\"executionReport\",\"E\":{},\"s\":\"{symbol}\",\"c\":\"{}\",\"S\":\"{}\",\"o\":\"{}\",\"f\":\"{}\",\"q\":\"{}\",\
-             \"p\":\"{}\",\"P\":\"0.00000000\",\"F\":\"0.00000000\",\"g\":-1,\"C\":\"{}\",\"x\":\"{}\",\"X\":\"{}\",\"r\":\"NONE\",",
+             \"p\":\"{}\",\"P\":\"{}\",\"F\":\"0.00000000\",\"g\":-1,\"C\":\"{}\",\"x\":\"{}\",\"X\":\"{}\",\"r\":\"NONE\",",
             execution.event_ms,
             execution.client_order_id,
             side_name(self.side),
-            self.kind_name(),
+            self.kind.name(),
             self.time_in_force_name(),
             decimal(self.quantity),
             decimal(self.price),
+            decimal(self.stop_price),
             execution.original_client_order_id,
             execution.kind,
             self.status.name(),
@@ -241,16 +319,16 @@ impl OrderRecord {
         let _ = write!(
             out,
             "\"T\":{},\"t\":{trade_id},\"I\":{},\"w\":{},\"m\":{is_maker},\"M\":{},\"O\":{},\"Z\":\"{}\",\"Y\":\"{}\",\"Q\":\"{}\",\
-             \"W\":{},\"V\":\"{}\"}}",
+             {}\"V\":\"{}\"}}",
             self.updated_ms,
             execution.execution_id,
-            self.status.is_open(),
+            self.status.is_open() && self.working_ms.is_some(),
             execution.fill.is_some(),
             self.created_ms,
             decimal(self.executed_amount),
             decimal(last_amount),
             decimal(self.quote_quantity),
-            self.created_ms,
+            self.working_time_field("W"),
             self_trade_name(self.self_trade),
         );
         out

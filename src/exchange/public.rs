@@ -3,6 +3,7 @@
 use super::bars::{Bar, Interval};
 use super::core::{Core, PublicTrade, SymbolState};
 use super::error::ApiError;
+use super::orders::{Kind, self_trade_names};
 use super::recording::Level;
 use super::request::Params;
 use super::text::decimal;
@@ -27,8 +28,8 @@ impl Core {
         format!(
             "{{\"symbol\":\"{}\",\"status\":\"TRADING\",\"baseAsset\":\"{base}\",\"baseAssetPrecision\":8,\"quoteAsset\":\"{quote}\",\
              \"quotePrecision\":8,\"quoteAssetPrecision\":8,\"baseCommissionPrecision\":8,\"quoteCommissionPrecision\":8,\
-             \"orderTypes\":[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\"],\"icebergAllowed\":false,\"ocoAllowed\":false,\"otoAllowed\":false,\
-             \"opoAllowed\":false,\"quoteOrderQtyMarketAllowed\":true,\"allowTrailingStop\":false,\"cancelReplaceAllowed\":false,\
+             \"orderTypes\":[{}],\"icebergAllowed\":false,\"ocoAllowed\":false,\"otoAllowed\":false,\
+             \"opoAllowed\":false,\"quoteOrderQtyMarketAllowed\":true,\"allowTrailingStop\":false,\"cancelReplaceAllowed\":true,\
              \"amendAllowed\":false,\"pegInstructionsAllowed\":false,\"isSpotTradingAllowed\":true,\"isMarginTradingAllowed\":false,\
              \"filters\":[{{\"filterType\":\"PRICE_FILTER\",\"minPrice\":\"{tick}\",\"maxPrice\":\"{}\",\"tickSize\":\"{tick}\"}},\
              {{\"filterType\":\"LOT_SIZE\",\"minQty\":\"{lot}\",\"maxQty\":\"{}\",\"stepSize\":\"{lot}\"}},\
@@ -36,14 +37,16 @@ impl Core {
              {{\"filterType\":\"NOTIONAL\",\"minNotional\":\"{}\",\"applyMinToMarket\":true,\"maxNotional\":\"{}\",\
              \"applyMaxToMarket\":false,\"avgPriceMins\":5}},{{\"filterType\":\"MAX_NUM_ORDERS\",\"maxNumOrders\":{}}}],\
              \"permissions\":[],\"permissionSets\":[[\"SPOT\"]],\"defaultSelfTradePreventionMode\":\"EXPIRE_MAKER\",\
-             \"allowedSelfTradePreventionModes\":[\"EXPIRE_MAKER\",\"EXPIRE_TAKER\"]}}",
+             \"allowedSelfTradePreventionModes\":[{}]}}",
             symbol.name,
+            Kind::names(),
             decimal(filters.price_max),
             decimal(filters.quantity_max),
             decimal(filters.market_quantity_max),
             decimal(filters.notional_min),
             decimal(filters.notional_max),
             filters.open_orders_max,
+            self_trade_names(),
             tick = decimal(filters.tick),
             lot = decimal(filters.lot),
         )

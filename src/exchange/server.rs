@@ -147,7 +147,7 @@ async fn rest(State(shared): State<Shared>, method: Method, uri: Uri, headers: H
     if status == 429 {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(Limits::retry_after(now_ms)));
     }
-    if operation == Operation::Place
+    if operation.is_order()
         && let Proof::Signature { api_key: Some(api_key), .. } = proof
         && let Ok(account) = core.account_of_key(api_key)
     {

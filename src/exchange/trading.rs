@@ -2,15 +2,18 @@
 
 use super::core::{Core, ORDERS_MAX};
 use super::error::ApiError;
-use super::orders::{Execution, FillRecord, Kind, OrderRecord, Status, side_name};
+use super::orders::{Execution, FillRecord, Kind, OrderRecord, Status, self_trade_of, side_name};
 use super::public::array;
 use super::request::Params;
 use super::text::decimal;
 use crate::matching::{AccountId, Ended, Fill, NewOrder, OrderId, Report, SelfTrade, Size, amount};
 use crate::types::{OrderType, Price, Quantity, Side, TimeInForce};
 
+/// How an order is named in a request about it: by its number, or by its client order id.
+const ORDER_NAMES: (&str, &str) = ("orderId", "origClientOrderId");
+
 impl Core {
-    /// `order.place`, `POST /api/v3/order`; with `is_test` all is checked but the balance, and nothing happens.
+    /// `order.place`, `POST /api/v3/order`; with `is_test` only what [`Core::admit`] judges is judged, and nothing happens.
     pub(super) fn place(
         &mut self,
         account: AccountId,
@@ -18,34 +21,47 @@ impl Core {
         now_ms: u64,
         is_test: bool,
     ) -> Result<String, ApiError> {
+        let (record, detail) = self.admit(account, params, now_ms)?;
+        if is_test {
+            return Ok("{}".to_owned());
+        }
+        self.limits.order(now_ms, account)?;
+        self.submit(record, detail, now_ms)
+    }
+
+    /// Reads an order, and in what detail it is to be answered, and judges it by all rules that need no matching.
+    pub(super) fn admit(
+        &self,
+        account: AccountId,
+        params: &Params,
+        now_ms: u64,
+    ) -> Result<(OrderRecord, &'static str), ApiError> {
         let record = self.read_order(account, params, now_ms)?;
         let detail = match params.text("newOrderRespType") {
-            None => {
-                if record.kind == Kind::LimitMaker {
-                    "ACK"
-                } else {
-                    "FULL"
-                }
-            }
-            Some(detail @ ("ACK" | "RESULT" | "FULL")) => detail,
+            None if matches!(record.kind, Kind::Limit | Kind::Market) => "FULL",
+            None | Some("ACK") => "ACK",
+            Some("RESULT") => "RESULT",
+            Some("FULL") => "FULL",
             Some(_) => return Err(ApiError::bad_value("newOrderRespType")),
         };
         self.check_filters(&record, now_ms)?;
+        Ok((record, detail))
+    }
+
+    /// Gives an admitted order to matching.
+    pub(super) fn submit(&mut self, record: OrderRecord, detail: &str, now_ms: u64) -> Result<String, ApiError> {
+        let account = record.account;
         if self
             .open_orders(account)
             .any(|open| open.symbol == record.symbol && open.client_order_id == record.client_order_id)
         {
             return Err(ApiError::rejected("Duplicate order sent."));
         }
-        if is_test {
-            return Ok("{}".to_owned());
-        }
-        self.limits.order(now_ms, account)?;
         let new = NewOrder {
             id: OrderId(record.id),
             account,
             side: record.side,
-            order_type: if record.kind == Kind::Market { OrderType::Market } else { OrderType::Limit },
+            order_type: if record.kind.is_limited() { OrderType::Limit } else { OrderType::Market },
             time_in_force: record.time_in_force,
             price: Price(record.price),
             size: if record.quantity > 0 {
@@ -55,12 +71,14 @@ impl Core {
             },
             is_post_only: record.kind == Kind::LimitMaker,
             self_trade: record.self_trade,
+            trigger: record.kind.trigger(record.side, Price(record.stop_price)),
         };
         let mut reports = Vec::new();
         let symbol = record.symbol;
         let quantity = self.symbols[symbol].market.place(&mut self.ledger, &new, &mut reports)?;
         let (id, first_fill) = (record.id, self.fills.len());
-        self.orders.push(OrderRecord { quantity: quantity.0, ..record });
+        let working_ms = new.trigger.is_none().then_some(now_ms);
+        self.orders.push(OrderRecord { quantity: quantity.0, working_ms, ..record });
         self.accounts[usize::from(account.0)].open.push(id);
         self.report(id, "NEW", None, now_ms);
         if reports.is_empty() {
@@ -80,24 +98,24 @@ impl Core {
             "SELL" => Side::Sell,
             _ => return Err(ApiError::bad_side()),
         };
-        let kind = match params.required("type")? {
-            "LIMIT" => Kind::Limit,
-            "LIMIT_MAKER" => Kind::LimitMaker,
-            "MARKET" => Kind::Market,
-            _ => return Err(ApiError::bad_order_type()),
+        let kind = Kind::parse(params.required("type")?).ok_or_else(ApiError::bad_order_type)?;
+        let time_in_force = match (kind.is_timed(), params.text("timeInForce")) {
+            (true, None) => return Err(ApiError::missing("timeInForce")),
+            (true, Some("IOC")) => TimeInForce::ImmediateOrCancel,
+            (true, Some("FOK")) => TimeInForce::FillOrKill,
+            (true, Some("GTC")) | (false, None) => TimeInForce::GoodTillCanceled,
+            (true, Some(_)) => return Err(ApiError::bad_time_in_force()),
+            (false, Some(_)) => return Err(ApiError::not_required("timeInForce")),
         };
-        let time_in_force = match (kind, params.text("timeInForce")) {
-            (Kind::Limit, None) => return Err(ApiError::missing("timeInForce")),
-            (Kind::Limit, Some("IOC")) => TimeInForce::ImmediateOrCancel,
-            (Kind::Limit, Some("FOK")) => TimeInForce::FillOrKill,
-            (Kind::Limit, Some("GTC")) | (_, None) => TimeInForce::GoodTillCanceled,
-            (Kind::Limit, Some(_)) => return Err(ApiError::bad_time_in_force()),
-            (_, Some(_)) => return Err(ApiError::not_required("timeInForce")),
+        let price = match (kind.is_limited(), params.decimal("price")?) {
+            (false, None) => 0,
+            (false, Some(_)) => return Err(ApiError::not_required("price")),
+            (true, price) => price.ok_or_else(|| ApiError::missing("price"))?,
         };
-        let price = match (kind, params.decimal("price")?) {
-            (Kind::Market, None) => 0,
-            (Kind::Market, Some(_)) => return Err(ApiError::not_required("price")),
-            (_, price) => price.ok_or_else(|| ApiError::missing("price"))?,
+        let stop_price = match (kind.trigger(side, Price(0)), params.decimal("stopPrice")?) {
+            (None, None) => 0,
+            (None, Some(_)) => return Err(ApiError::not_required("stopPrice")),
+            (Some(_), price) => price.ok_or_else(|| ApiError::missing("stopPrice"))?,
         };
         let (quantity, quote_quantity) = match (kind, params.decimal("quantity")?, params.decimal("quoteOrderQty")?) {
             (Kind::Market, Some(_), Some(_)) => return Err(ApiError::bad_combination()),
@@ -111,20 +129,21 @@ impl Core {
             return Err(ApiError::bad_value("quantity"));
         }
         let self_trade = match params.text("selfTradePreventionMode") {
-            None | Some("EXPIRE_MAKER") => SelfTrade::ExpireMaker,
-            Some("EXPIRE_TAKER") => SelfTrade::ExpireTaker,
-            Some(_) => return Err(ApiError::bad_value("selfTradePreventionMode")),
+            None => SelfTrade::default(),
+            Some(mode) => self_trade_of(mode).ok_or_else(|| ApiError::bad_value("selfTradePreventionMode"))?,
         };
         let id = self.orders.len() as u64 + 1;
         Ok(OrderRecord {
             id,
             symbol,
             account,
-            client_order_id: client_order_id(params, id)?,
+            client_order_id: client_order_id(params, "newClientOrderId", id)?,
             side,
             kind,
             time_in_force,
             price,
+            stop_price,
+            working_ms: None,
             quantity,
             quote_quantity,
             executed: 0,
@@ -139,9 +158,11 @@ impl Core {
     fn check_filters(&self, record: &OrderRecord, now_ms: u64) -> Result<(), ApiError> {
         let symbol = &self.symbols[record.symbol];
         let filters = &symbol.filters;
-        if record.kind != Kind::Market {
-            let is_in_range = (filters.tick..=filters.price_max).contains(&record.price);
-            if !is_in_range || record.price % filters.tick != 0 {
+        let is_limited = record.kind.is_limited();
+        let is_stop = record.kind.trigger(record.side, Price(0)).is_some();
+        for price in [is_limited.then_some(record.price), is_stop.then_some(record.stop_price)].into_iter().flatten() {
+            let is_in_range = (filters.tick..=filters.price_max).contains(&price);
+            if !is_in_range || price % filters.tick != 0 {
                 return Err(ApiError::filter("PRICE_FILTER"));
             }
         }
@@ -150,12 +171,13 @@ impl Core {
             if !is_in_range || record.quantity % filters.lot != 0 {
                 return Err(ApiError::filter("LOT_SIZE"));
             }
-            if record.kind == Kind::Market && record.quantity > filters.market_quantity_max {
+            if !is_limited && record.quantity > filters.market_quantity_max {
                 return Err(ApiError::filter("MARKET_LOT_SIZE"));
             }
         }
         let price = match record.kind {
             Kind::Market => symbol.bars.average_price(now_ms).unwrap_or(symbol.top.1.0),
+            Kind::StopLoss | Kind::TakeProfit => record.stop_price,
             _ => record.price,
         };
         let notional = if record.quantity > 0 {
@@ -163,8 +185,7 @@ impl Core {
         } else {
             Some(record.quote_quantity)
         };
-        let is_too_large =
-            record.kind != Kind::Market && notional.is_none_or(|notional| notional > filters.notional_max);
+        let is_too_large = is_limited && notional.is_none_or(|notional| notional > filters.notional_max);
         if is_too_large || notional.is_some_and(|notional| notional < filters.notional_min) {
             return Err(ApiError::filter("NOTIONAL"));
         }
@@ -178,14 +199,36 @@ impl Core {
     /// `order.cancel`, `DELETE /api/v3/order`.
     pub(super) fn cancel(&mut self, account: AccountId, params: &Params, now_ms: u64) -> Result<String, ApiError> {
         let symbol = self.symbol(params.required("symbol")?)?;
-        let id = self
-            .find(account, symbol, params)
-            .map_err(|error| if error == ApiError::no_such_order() { ApiError::unknown_order() } else { error })?;
-        if !self.orders[index_of(id)].status.is_open() {
-            return Err(ApiError::unknown_order());
-        }
-        let cancel_id = client_order_id(params, self.executions + 1)?;
+        let cancel_id = client_order_id(params, "newClientOrderId", self.executions + 1)?;
+        let id = self.cancelable(account, symbol, params, ORDER_NAMES)??;
         Ok(self.cancel_one(id, &cancel_id, now_ms))
+    }
+
+    /// The open order that these parameters name, within their `cancelRestrictions`. The outer error is of the request,
+    /// the inner one of the order.
+    pub(super) fn cancelable(
+        &self,
+        account: AccountId,
+        symbol: usize,
+        params: &Params,
+        names: (&str, &str),
+    ) -> Result<Result<u64, ApiError>, ApiError> {
+        let required = match params.text("cancelRestrictions") {
+            None => None,
+            Some("ONLY_NEW") => Some(Status::New),
+            Some("ONLY_PARTIALLY_FILLED") => Some(Status::PartiallyFilled),
+            Some(_) => return Err(ApiError::bad_value("cancelRestrictions")),
+        };
+        let id = match self.find(account, symbol, params, names) {
+            Err(error) if error == ApiError::no_such_order() => return Ok(Err(ApiError::unknown_order())),
+            found => found?,
+        };
+        let status = self.orders[index_of(id)].status;
+        Ok(match required {
+            _ if !status.is_open() => Err(ApiError::unknown_order()),
+            Some(required) if required != status => Err(ApiError::restricted_cancel()),
+            _ => Ok(id),
+        })
     }
 
     /// `openOrders.cancelAll`, `DELETE /api/v3/openOrders`.
@@ -204,7 +247,7 @@ impl Core {
         Ok(array(answers.into_iter()))
     }
 
-    fn cancel_one(&mut self, id: u64, cancel_id: &str, now_ms: u64) -> String {
+    pub(super) fn cancel_one(&mut self, id: u64, cancel_id: &str, now_ms: u64) -> String {
         let (symbol, account) = (self.orders[index_of(id)].symbol, self.orders[index_of(id)].account);
         let _ = self.symbols[symbol].market.cancel(&mut self.ledger, OrderId(id));
         self.close(id, Status::Canceled, now_ms);
@@ -215,7 +258,7 @@ impl Core {
 
     pub(super) fn order_status(&self, account: AccountId, params: &Params) -> Result<String, ApiError> {
         let symbol = self.symbol(params.required("symbol")?)?;
-        let id = self.find(account, symbol, params)?;
+        let id = self.find(account, symbol, params, ORDER_NAMES)?;
         Ok(self.orders[index_of(id)].query(&self.symbols[symbol].name))
     }
 
@@ -265,7 +308,7 @@ impl Core {
         Ok(format!(
             "{{\"makerCommission\":{},\"takerCommission\":{},\"buyerCommission\":0,\"sellerCommission\":0,\
              \"commissionRates\":{{\"maker\":\"{}\",\"taker\":\"{}\",\"buyer\":\"0.00000000\",\"seller\":\"0.00000000\"}},\
-             \"canTrade\":true,\"canWithdraw\":false,\"canDeposit\":false,\"brokered\":false,\"requireSelfTradePrevention\":true,\
+             \"canTrade\":true,\"canWithdraw\":false,\"canDeposit\":false,\"brokered\":false,\"requireSelfTradePrevention\":false,\
              \"preventSor\":false,\"updateTime\":{},\"accountType\":\"SPOT\",\"balances\":{},\"permissions\":[\"SPOT\"],\"uid\":{}}}",
             self.fees.maker_ppm / 100,
             self.fees.taker_ppm / 100,
@@ -283,6 +326,12 @@ impl Core {
         for report in reports {
             let id = match report {
                 Report::Fill(fill) => self.book_fill(symbol, fill, now_ms),
+                Report::Triggered(order) => {
+                    let record = &mut self.orders[index_of(order.0)];
+                    (record.working_ms, record.updated_ms) = (Some(now_ms), now_ms);
+                    self.report(order.0, "NEW", None, now_ms);
+                    order.0
+                }
                 Report::Ended { order, why } => {
                     let (status, kind) = match why {
                         Ended::Unfilled => (Status::Expired, "EXPIRED"),
@@ -374,13 +423,13 @@ impl Core {
         open.iter().filter_map(|id| self.orders.get(index_of(*id)))
     }
 
-    /// The order that `orderId` or `origClientOrderId` names: of several with that client order id, the newest.
-    fn find(&self, account: AccountId, symbol: usize, params: &Params) -> Result<u64, ApiError> {
+    /// The order that these parameters (its number, its client order id) name: of several with that client order id, the newest.
+    fn find(&self, account: AccountId, symbol: usize, params: &Params, names: (&str, &str)) -> Result<u64, ApiError> {
         let is_own = |order: &&OrderRecord| order.account == account && order.symbol == symbol;
-        let found = match (params.integer("orderId")?, params.text("origClientOrderId")) {
+        let found = match (params.integer(names.0)?, params.text(names.1)) {
             (Some(id), _) => self.orders.get(index_of(id)).filter(is_own),
             (None, Some(text)) => self.orders.iter().rev().filter(is_own).find(|order| order.client_order_id == text),
-            (None, None) => return Err(ApiError::missing_either("origClientOrderId", "orderId")),
+            (None, None) => return Err(ApiError::missing_either(names.1, names.0)),
         };
         found.map(|order| order.id).ok_or_else(ApiError::no_such_order)
     }
@@ -391,12 +440,12 @@ fn index_of(id: u64) -> usize {
     usize::try_from(id).unwrap_or(usize::MAX).wrapping_sub(1)
 }
 
-/// `newClientOrderId`, or one made of `number`.
-fn client_order_id(params: &Params, number: u64) -> Result<String, ApiError> {
-    let Some(text) = params.text("newClientOrderId") else { return Ok(format!("gx{number:020}")) };
+/// The client order id that this parameter gives, or one made of `number`.
+pub(super) fn client_order_id(params: &Params, name: &str, number: u64) -> Result<String, ApiError> {
+    let Some(text) = params.text(name) else { return Ok(format!("gx{number:020}")) };
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
     if text.len() > 36 || !text.bytes().all(is_legal) {
-        return Err(ApiError::illegal_characters("newClientOrderId", "^[\\.A-Z\\:/a-z0-9_-]{1,36}$"));
+        return Err(ApiError::illegal_characters(name, "^[\\.A-Z\\:/a-z0-9_-]{1,36}$"));
     }
     Ok(text.to_owned())
 }

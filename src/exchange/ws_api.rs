@@ -144,7 +144,7 @@ impl Session {
             None => self.manage(core, &request.method, &params, now_ms),
         };
         let orders_of = match operation {
-            Some(Operation::Place) => self
+            Some(operation) if operation.is_order() => self
                 .authorized
                 .as_ref()
                 .map(|(account, ..)| *account)

@@ -1,6 +1,7 @@
 //! One instrument: its recorded book, our orders in it, and the money they move.
 
 use super::side::{BookSide, First, Rank};
+use super::stops::Stops;
 use super::{
     AccountId, Ended, Fill, Ledger, NewOrder, OpenOrder, OrderId, Refusal, Report, SelfTrade, Size, UNIT, amount,
 };
@@ -26,7 +27,9 @@ pub struct Market {
     bids: BookSide,
     asks: BookSide,
     orders: BTreeMap<OrderId, OpenOrder>,
+    stops: Stops,
     touch: Touch,
+    last: Option<Price>,
 }
 
 /// The newest recorded top of book.
@@ -49,8 +52,16 @@ impl Market {
             bids: BookSide::default(),
             asks: BookSide::default(),
             orders: BTreeMap::new(),
+            stops: Stops::default(),
             touch: Touch::default(),
+            last: None,
         }
+    }
+
+    /// The price of the newest recorded trade.
+    #[must_use]
+    pub const fn last(&self) -> Option<Price> {
+        self.last
     }
 
     /// The order, as long as it is open.
@@ -75,24 +86,57 @@ impl Market {
         new: &NewOrder,
         reports: &mut Vec<Report>,
     ) -> Result<Quantity, Refusal> {
+        match new.trigger {
+            Some(trigger) if self.last.is_some_and(|last| trigger.is_met(last)) => Err(Refusal::WouldTrigger),
+            Some(trigger) => {
+                let order = self.lock_for_stop(ledger, new, trigger.price())?;
+                self.orders.insert(new.id, order);
+                self.stops.add(trigger, *new);
+                Ok(order.remaining)
+            }
+            None => self.work(ledger, new, reports),
+        }
+    }
+
+    /// What a stop order locks while it waits.
+    fn lock_for_stop(&self, ledger: &mut Ledger, new: &NewOrder, trigger: Price) -> Result<OpenOrder, Refusal> {
+        let limit = (new.order_type == OrderType::Limit).then_some(new.price);
+        let price = limit.unwrap_or(trigger);
+        let Size::Base(quantity) = new.size else { return Err(Refusal::Overflow) };
+        if price.0 <= 0 || trigger.0 <= 0 || quantity.0 <= 0 {
+            return Err(Refusal::Overflow);
+        }
+        let locked = match new.side {
+            Side::Sell => quantity.0,
+            Side::Buy => amount(price, quantity).ok_or(Refusal::Overflow)?,
+        };
+        if !ledger.lock(new.account, self.paid_asset(new.side), locked) {
+            return Err(Refusal::InsufficientBalance);
+        }
+        let (id, account, side) = (new.id, new.account, new.side);
+        Ok(OpenOrder { id, account, side, limit, remaining: quantity, locked })
+    }
+
+    /// An order that works at once.
+    fn work(&mut self, ledger: &mut Ledger, new: &NewOrder, reports: &mut Vec<Report>) -> Result<Quantity, Refusal> {
         let limit = (new.order_type == OrderType::Limit).then_some(new.price);
         if limit.is_some_and(|price| price.0 <= 0) {
             return Err(Refusal::Overflow);
         }
         let quantity = match new.size {
             Size::Base(quantity) => quantity.0,
-            Size::Quote(budget) => self.quantity_for(new.side, new.account, budget).ok_or(Refusal::BelowOneLot)?,
+            Size::Quote(budget) => self.quantity_for(new, budget).ok_or(Refusal::BelowOneLot)?,
         };
         if quantity <= 0 {
             return Err(Refusal::Overflow);
         }
-        if new.is_post_only && self.takeable(new.side, limit, new.account, quantity)?.0 > 0 {
+        if new.is_post_only && self.takeable(new, limit, quantity)?.0 > 0 {
             return Err(Refusal::WouldTake);
         }
         let locked = match (new.side, limit) {
             (Side::Sell, _) => quantity,
             (Side::Buy, Some(price)) => amount(price, Quantity(quantity)).ok_or(Refusal::Overflow)?,
-            (Side::Buy, None) => self.takeable(new.side, None, new.account, quantity)?.1,
+            (Side::Buy, None) => self.takeable(new, None, quantity)?.1,
         };
         if !ledger.lock(new.account, self.paid_asset(new.side), locked) {
             return Err(Refusal::InsufficientBalance);
@@ -106,8 +150,8 @@ impl Market {
             locked,
         };
         self.orders.insert(new.id, order);
-        let fills_whole = new.time_in_force != TimeInForce::FillOrKill
-            || self.takeable(new.side, limit, new.account, quantity)?.0 >= quantity;
+        let fills_whole =
+            new.time_in_force != TimeInForce::FillOrKill || self.takeable(new, limit, quantity)?.0 >= quantity;
         let why = if fills_whole { self.take(ledger, new, reports) } else { Some(Ended::Unfilled) };
         let Some(order) = self.orders.get(&new.id).copied() else { return Ok(Quantity(quantity)) };
         let rests = limit.is_some() && new.time_in_force == TimeInForce::GoodTillCanceled;
@@ -124,7 +168,8 @@ impl Market {
     /// Takes an open order out and frees what was locked for it; `None` where there is none of this id.
     pub fn cancel(&mut self, ledger: &mut Ledger, order: OrderId) -> Option<OpenOrder> {
         let order = self.orders.remove(&order)?;
-        if let Some(price) = order.limit {
+        let was_waiting = self.stops.remove(order.id);
+        if !was_waiting && let Some(price) = order.limit {
             self.side_mut(order.side).leave(Rank::new(order.side, price), order.id);
         }
         let is_unlocked = ledger.unlock(order.account, self.paid_asset(order.side), order.locked);
@@ -180,7 +225,8 @@ impl Market {
         self.cross(ledger, Side::Sell, Rank::new(Side::Sell, ask.0), reports);
     }
 
-    /// A recorded trade: it fills our orders that it went through, then moves the queue at its price.
+    /// A recorded trade: it fills our orders that it went through, then moves the queue at its price, then triggers stop
+    /// orders, in the order in which they came.
     pub fn trade(
         &mut self,
         ledger: &mut Ledger,
@@ -204,6 +250,21 @@ impl Market {
         for (order, fill) in self.side_mut(side).trade(rank, left) {
             self.fill_resting(ledger, rank, order, fill, reports);
         }
+        self.last = Some(price);
+        for stop in self.stops.take_met(price) {
+            self.trigger(ledger, &stop, reports);
+        }
+    }
+
+    /// A stop order comes in: with what it had locked, and for a market buy with what else is free.
+    fn trigger(&mut self, ledger: &mut Ledger, stop: &NewOrder, reports: &mut Vec<Report>) {
+        let Some(waiting) = self.orders.remove(&stop.id) else { return };
+        let is_unlocked = ledger.unlock(waiting.account, self.paid_asset(waiting.side), waiting.locked);
+        debug_assert!(is_unlocked, "what a stop order locks is locked in the ledger");
+        reports.push(Report::Triggered(stop.id));
+        if self.work(ledger, stop, reports).is_err() {
+            reports.push(Report::Ended { order: stop.id, why: Ended::Unfilled });
+        }
     }
 
     /// Matches an incoming order with what it meets. `Some` where it ends early.
@@ -217,10 +278,14 @@ impl Market {
                     self.side_mut(opposite).take(rank, quantity);
                     self.fill(ledger, new.id, rank.price(), quantity, LiquiditySide::Taker, reports);
                 }
-                First::Ours(_, maker) if maker.account == taker.account => match new.self_trade {
-                    SelfTrade::ExpireMaker => self.end(ledger, maker.order, Ended::SelfTrade, reports),
-                    SelfTrade::ExpireTaker => return Some(Ended::SelfTrade),
-                },
+                First::Ours(_, maker) if maker.account == taker.account && new.self_trade != SelfTrade::Allowed => {
+                    if new.self_trade != SelfTrade::ExpireTaker {
+                        self.end(ledger, maker.order, Ended::SelfTrade, reports);
+                    }
+                    if new.self_trade != SelfTrade::ExpireMaker {
+                        return Some(Ended::SelfTrade);
+                    }
+                }
                 First::Ours(rank, maker) => {
                     let quantity = maker.remaining.min(taker.remaining.0);
                     self.fill_resting(ledger, rank, maker.order, quantity, reports);
@@ -314,17 +379,11 @@ impl Market {
     }
 
     /// How much of `quantity` could be taken at once, and what that amounts to.
-    fn takeable(
-        &self,
-        side: Side,
-        limit: Option<Price>,
-        account: AccountId,
-        quantity: i64,
-    ) -> Result<(i64, i64), Refusal> {
-        let opposite = side.opposite();
+    fn takeable(&self, new: &NewOrder, limit: Option<Price>, quantity: i64) -> Result<(i64, i64), Refusal> {
+        let opposite = new.side.opposite();
         let limit = limit.map_or(Rank::WORST, |price| Rank::new(opposite, price));
         let (mut taken, mut cost) = (0i64, 0i64);
-        for (price, available) in self.side(opposite).takeable(limit, account) {
+        for (price, available) in self.side(opposite).takeable(limit, avoided(new)) {
             let part = available.min(quantity - taken);
             let part_cost = amount(price, Quantity(part)).ok_or(Refusal::Overflow)?;
             cost = cost.checked_add(part_cost).ok_or(Refusal::Overflow)?;
@@ -337,10 +396,10 @@ impl Market {
     }
 
     /// The whole lots that a budget in the quote asset buys or sells at once; `None` for less than one.
-    fn quantity_for(&self, side: Side, account: AccountId, budget: i64) -> Option<i64> {
+    fn quantity_for(&self, new: &NewOrder, budget: i64) -> Option<i64> {
         let mut left = i128::from(budget);
         let mut quantity = 0i128;
-        for (price, available) in self.side(side.opposite()).takeable(Rank::WORST, account) {
+        for (price, available) in self.side(new.side.opposite()).takeable(Rank::WORST, avoided(new)) {
             let affordable = left * i128::from(UNIT) / i128::from(price.0.max(1));
             let part = affordable.min(i128::from(available));
             quantity += part;
@@ -371,4 +430,9 @@ impl Market {
     fn side_mut(&mut self, side: Side) -> &mut BookSide {
         if side == Side::Buy { &mut self.bids } else { &mut self.asks }
     }
+}
+
+/// Whose resting orders an order does not trade with.
+fn avoided(new: &NewOrder) -> Option<AccountId> {
+    (new.self_trade != SelfTrade::Allowed).then_some(new.account)
 }

@@ -9,7 +9,10 @@
 //!   queue and then fill the order; a trade through the price, or a level that crosses it, fills it at its own price.
 //!   A level that shrinks without a trade is taken to shrink from behind: the queue ahead is only cut to what is left.
 //! * Orders of two accounts match each other in price-time order. An order that meets one of its own account ends the
-//!   resting one or itself ([`SelfTrade`]); it never trades with itself.
+//!   resting one, itself or both; it trades with itself only where it says so ([`SelfTrade`]).
+//! * A stop order waits outside the book, what it could cost locked, until a recorded trade meets its [`Trigger`]; then it
+//!   is an order that comes in at that moment. A market buy locks its quantity at the trigger's price; where that is not
+//!   enough when it is triggered, and nothing else is free, it ends unfilled.
 //!
 //! A [`Ledger`] holds what the accounts have. Prices, quantities and amounts are integers at [`PRECISION`] decimal
 //! places, as Binance spot writes them. A quote amount is `price × quantity` and a fee is `received × rate`, each
@@ -18,6 +21,7 @@
 mod ledger;
 mod market;
 mod side;
+mod stops;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +44,7 @@ pub struct AccountId(pub u16);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
 
-/// What happens when an order would trade with one of its own account.
+/// What happens when an order would trade with one of its own account. The incoming order's own mode is the one that holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SelfTrade {
     /// The resting order ends, the incoming one goes on.
@@ -48,6 +52,38 @@ pub enum SelfTrade {
     ExpireMaker,
     /// The incoming order ends, the resting one stays.
     ExpireTaker,
+    /// Both end.
+    ExpireBoth,
+    /// They trade with each other like any two.
+    Allowed,
+}
+
+/// The last traded price at which a stop order becomes an order like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// At this price or above: a buy that stops a loss, a sell that takes a profit.
+    AtOrAbove(Price),
+    /// At this price or below: a sell that stops a loss, a buy that takes a profit.
+    AtOrBelow(Price),
+}
+
+impl Trigger {
+    /// The price it waits for.
+    #[must_use]
+    pub const fn price(self) -> Price {
+        match self {
+            Self::AtOrAbove(price) | Self::AtOrBelow(price) => price,
+        }
+    }
+
+    /// Whether a trade at `last` triggers it.
+    #[must_use]
+    pub const fn is_met(self, last: Price) -> bool {
+        match self {
+            Self::AtOrAbove(price) => last.0 >= price.0,
+            Self::AtOrBelow(price) => last.0 <= price.0,
+        }
+    }
 }
 
 /// How much of an order is wanted.
@@ -80,6 +116,8 @@ pub struct NewOrder {
     pub is_post_only: bool,
     /// What happens when it meets an order of its own account.
     pub self_trade: SelfTrade,
+    /// Until when it waits outside the book; `None` for an order that works at once.
+    pub trigger: Option<Trigger>,
 }
 
 /// An order in the market.
@@ -102,6 +140,8 @@ pub struct OpenOrder {
 /// What happened to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
+    /// A stop order was triggered, and works from now on.
+    Triggered(OrderId),
     /// It was filled, in part or whole.
     Fill(Fill),
     /// It ended with a part unfilled.
@@ -148,6 +188,8 @@ pub enum Refusal {
     InsufficientBalance,
     /// A post-only order would have taken liquidity.
     WouldTake,
+    /// A stop order whose trigger the last trade has met already.
+    WouldTrigger,
     /// A quantity or price is not positive, or a product does not fit 64 bits.
     Overflow,
     /// A market order for a quote amount that buys or sells less than one lot.

@@ -173,8 +173,8 @@ impl BookSide {
         fills
     }
 
-    /// What can be taken down to `limit` by `account`, best first: price and quantity.
-    pub(super) fn takeable(&self, limit: Rank, account: AccountId) -> impl Iterator<Item = (Price, i64)> {
+    /// What can be taken down to `limit`, best first: price and quantity. Orders of `avoided` are left out.
+    pub(super) fn takeable(&self, limit: Rank, avoided: Option<AccountId>) -> impl Iterator<Item = (Price, i64)> {
         let mut levels = self.levels.range(..=limit).peekable();
         let mut queues = self.queues.range(..=limit).peekable();
         std::iter::from_fn(move || {
@@ -189,7 +189,7 @@ impl BookSide {
                 quantity = level.quantity.saturating_sub(level.taken).max(0);
             }
             if let Some((_, queue)) = queues.next_if(|(at, _)| **at == rank) {
-                let others = queue.iter().filter(|queued| queued.account != account);
+                let others = queue.iter().filter(|queued| Some(queued.account) != avoided);
                 quantity = others.fold(quantity, |sum, queued| sum.saturating_add(queued.remaining));
             }
             Some((rank.price(), quantity))

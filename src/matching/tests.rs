@@ -63,6 +63,7 @@ impl Setup {
             size: Size::Base(Quantity(units(quantity))),
             is_post_only: false,
             self_trade: SelfTrade::ExpireMaker,
+            trigger: None,
         }
     }
 
@@ -82,7 +83,7 @@ impl Setup {
 fn fills(reports: &[Report]) -> Vec<(u64, i64, i64)> {
     let fill = |report: &Report| match report {
         Report::Fill(fill) => Some((fill.order.0, fill.price.0, fill.quantity.0)),
-        Report::Ended { .. } => None,
+        Report::Triggered(_) | Report::Ended { .. } => None,
     };
     reports.iter().filter_map(fill).collect()
 }
@@ -216,6 +217,66 @@ fn two_accounts_match_and_one_account_never_does() {
     assert!(setup.market.order(own.id).is_some());
 }
 
+#[test]
+fn self_trades_end_both_or_are_allowed() {
+    let mut setup = Setup::new();
+    let ask = setup.rest(0, Side::Sell, 100.5, 1.0);
+    let mut both = setup.limit(0, Side::Buy, 100.5, 1.0);
+    both.self_trade = SelfTrade::ExpireBoth;
+    let ended = |id: OrderId| Report::Ended { order: id, why: Ended::SelfTrade };
+    assert_eq!(setup.place(&both), Ok(vec![ended(ask), ended(both.id)]));
+    assert_eq!(setup.market.orders().count(), 0);
+    let ask = setup.rest(0, Side::Sell, 100.5, 1.0);
+    let mut allowed = setup.limit(0, Side::Buy, 100.5, 1.0);
+    allowed.self_trade = SelfTrade::Allowed;
+    let reports = setup.place(&allowed).expect("taken");
+    assert_eq!(fills(&reports), vec![(ask.0, units(100.5), units(1.0)), (allowed.id.0, units(100.5), units(1.0))]);
+}
+
+#[test]
+fn stops_wait_locked_outside_the_book_until_a_trade_triggers_them() {
+    let mut setup = Setup::new();
+    setup.trade(Side::Buy, 101.0, 0.1);
+    let stop = |setup: &mut Setup, side, price, trigger| {
+        let mut new = setup.limit(0, side, price, 1.0);
+        new.trigger = Some(trigger);
+        new
+    };
+    let at = |price| Price(units(price));
+    let early = stop(&mut setup, Side::Buy, 101.0, Trigger::AtOrAbove(at(101.0)));
+    assert_eq!(setup.place(&early), Err(Refusal::WouldTrigger));
+    let buy = stop(&mut setup, Side::Buy, 102.0, Trigger::AtOrAbove(at(101.5)));
+    let sell = stop(&mut setup, Side::Sell, 99.0, Trigger::AtOrBelow(at(99.5)));
+    assert_eq!((setup.place(&buy), setup.place(&sell)), (Ok(vec![]), Ok(vec![])));
+    assert_eq!(setup.ledger.balance(AccountId(0), USDT).locked, units(102.0));
+    assert_eq!(setup.ledger.balance(AccountId(0), BTC).locked, units(1.0));
+    // Neither is in the book: the other account meets the recorded market only.
+    let other = setup.limit(1, Side::Buy, 99.2, 1.0);
+    assert_eq!(setup.place(&other), Ok(vec![]));
+    assert!(setup.trade(Side::Buy, 101.49, 0.1).is_empty());
+    let reports = setup.trade(Side::Buy, 101.5, 0.1);
+    assert_eq!(reports[0], Report::Triggered(buy.id));
+    assert_eq!(fills(&reports), vec![(buy.id.0, units(101.0), units(1.0))]);
+    assert_eq!(setup.ledger.balance(AccountId(0), USDT).locked, 0);
+    assert!(setup.market.cancel(&mut setup.ledger, sell.id).is_some());
+    assert_eq!(setup.ledger.balance(AccountId(0), BTC).locked, 0);
+    assert!(setup.trade(Side::Sell, 99.0, 0.1).iter().all(|report| !matches!(report, Report::Triggered(_))));
+}
+
+#[test]
+fn a_market_stop_that_cannot_pay_any_more_ends_unfilled() {
+    let mut setup = Setup::new();
+    setup.level(Side::Sell, 101.0, 0.0);
+    setup.level(Side::Sell, 150.0, 900.0);
+    let mut stop = setup.limit(0, Side::Buy, 0.0, 900.0);
+    stop.order_type = OrderType::Market;
+    stop.trigger = Some(Trigger::AtOrAbove(Price(units(110.0))));
+    assert_eq!(setup.place(&stop), Ok(vec![]));
+    let reports = setup.trade(Side::Buy, 110.0, 0.1);
+    assert_eq!(reports, vec![Report::Triggered(stop.id), Report::Ended { order: stop.id, why: Ended::Unfilled }]);
+    assert_eq!(setup.ledger.balance(AccountId(0), USDT), Balance { free: units(100_000.0), locked: 0 });
+}
+
 /// What a random session does.
 #[derive(Clone, Debug)]
 enum Action {
@@ -229,7 +290,7 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let price = 90..110i64;
     prop_oneof![
-        4 => (0..2u16, any::<bool>(), price.clone(), 1..400i64, 0..6u8)
+        4 => (0..2u16, any::<bool>(), price.clone(), 1..400i64, 0..10u8)
             .prop_map(|(account, is_buy, price, quantity, kind)| Action::Place { account, is_buy, price, quantity, kind }),
         1 => (0..64usize).prop_map(|index| Action::Cancel { index }),
         3 => (any::<bool>(), price.clone(), 0..300i64).prop_map(|(is_buy, price, quantity)| Action::Level { is_buy, price, quantity }),
@@ -253,6 +314,7 @@ proptest! {
         };
         let before = [BTC, USDT].map(|asset| total(&setup.ledger, asset));
         let mut placed: Vec<NewOrder> = Vec::new();
+        let mut stops = Vec::new();
         let mut filled = std::collections::BTreeMap::<u64, i64>::new();
         for (step, action) in actions.into_iter().enumerate() {
             let mut reports = Vec::new();
@@ -267,9 +329,20 @@ proptest! {
                         2 => new.time_in_force = TimeInForce::FillOrKill,
                         3 => new.is_post_only = true,
                         4 => new.self_trade = SelfTrade::ExpireTaker,
+                        5 => new.self_trade = SelfTrade::ExpireBoth,
+                        6 => new.self_trade = SelfTrade::Allowed,
+                        7 | 8 => {
+                            let trigger = Price(units(if is_buy { price + 2 } else { price - 2 } as f64));
+                            new.trigger = Some(if is_buy { Trigger::AtOrAbove(trigger) } else { Trigger::AtOrBelow(trigger) });
+                            if kind == 8 {
+                                new.order_type = OrderType::Market;
+                            }
+                        }
                         _ => {}
                     }
                     if setup.market.place(&mut setup.ledger, &new, &mut reports).is_ok() {
+                        // Time priority is by id only as long as no stop waits while later orders rest.
+                        stops.extend(new.trigger);
                         placed.push(new);
                     }
                 }
@@ -294,7 +367,7 @@ proptest! {
                     let is_within = match new.side { Side::Buy => fill.price <= new.price, Side::Sell => fill.price >= new.price };
                     prop_assert!(is_within);
                 }
-                if fill.liquidity == LiquiditySide::Maker {
+                if fill.liquidity == LiquiditySide::Maker && stops.is_empty() {
                     let earlier = setup.market.orders().find(|other| {
                         other.id < fill.order && other.side == new.side && other.limit == Some(new.price)
                     });
