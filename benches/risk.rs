@@ -17,8 +17,9 @@ use gannet::pipeline::lane::{Receiver, Sender, lane};
 use gannet::pipeline::stage::Stage;
 use gannet::risk::controls::{Facts, Rate, evaluate};
 use gannet::risk::{
-    AccountLimits, Approved, Exposure, InstrumentLimits, KillSwitch, Kills, Limits, LimitsTable, Permission, RateLimit,
-    Risk, RiskConfig, RiskLanes, StrategyLimits, approved_lane, wide,
+    AccountLimits, Approved, Budget, Drift, Exposure, InstrumentLimits, KillSwitch, Kills, Limits, LimitsTable,
+    OpenOrders, OrderToTrade, Override, Permission, RateLimit, Recent, Risk, RiskConfig, RiskLanes, StrategyLimits,
+    approved_lane, wide,
 };
 use gannet::types::*;
 use std::hint::black_box;
@@ -55,6 +56,7 @@ struct Machine {
     _others: (Sender<RiskCommand>, Sender<CancelIntent>, Sender<Mark>, Receiver<CancelIntent>),
     _displays: (Receiver<PositionReport>, Receiver<Notice>, Receiver<Latch>),
     _limits: (channel::Sender<Box<LimitsTable>>, channel::Receiver<Box<LimitsTable>>),
+    _overrides: channel::Sender<Override>,
     sequence: u64,
 }
 
@@ -120,6 +122,7 @@ impl Machine {
         let (latches_out, latches) = lane(1_024);
         let (limits, limits_in) = channel::bounded(4);
         let (retire_limits, retired_limits) = channel::bounded(8);
+        let (overrides, overrides_in) = channel::bounded(32);
         let lanes = RiskLanes {
             commands: commands_in,
             reports: vec![reports_in],
@@ -134,6 +137,7 @@ impl Machine {
             notices: notices_out,
             limits: limits_in,
             retired_limits: retire_limits,
+            overrides: overrides_in,
         };
         let risk = Risk::new(&config, lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("valid");
         let mut machine = Self {
@@ -145,6 +149,7 @@ impl Machine {
             _others: (commands, cancels, marks, gateway_cancels),
             _displays: (positions, notices, latches),
             _limits: (limits, retired_limits),
+            _overrides: overrides,
             sequence: 0,
         };
         let ready = GatewayMessage::Session { venue: VenueId(0), state: SessionState::Ready, received_ns: NOW };
@@ -211,7 +216,17 @@ fn risk(criterion: &mut Criterion) {
         exposure: &Exposure::NONE,
         instrument_exposure: &Exposure::NONE,
         strategy_rate: Rate { limit: &RATE, left: 100 },
+        recent: &Recent::NONE,
+        drift: &Drift::NONE,
+        open_orders: OpenOrders::default(),
+        replaced_notional: Money::ZERO,
+        instrument_rate: Rate { limit: &RATE, left: 100 },
         venue_rate: Rate { limit: &RATE, left: 100 },
+        budget: &Budget { used_weight: 100, weight_limit: 6_000, used_orders: 10, order_limit: 100, received_ns: NOW },
+        repeats: 1,
+        is_repeat_tripped: false,
+        order_to_trade: &OrderToTrade::NONE,
+        identity: None,
     };
     evaluate(&facts).expect("a good order");
     criterion.bench_function("risk/controls: one good order", |bench| bench.iter(|| evaluate(black_box(&facts))));

@@ -4,12 +4,17 @@
 //! keys, wrong types, values out of bounds), then the values against each other ([`Config::validate`]), then, at start,
 //! against the venue's own instruments. Secrets are named here, never held.
 
+mod limits;
+
+pub use limits::{AccountLimits, MarketOrdersName, RestrictionName, SelfTradeName, StrategyLimits};
+
 use crate::pipeline::idle::IdleStrategy;
 use crate::pipeline::threads::{Layout, ThreadSpec};
 use crate::strategy::{FieldError, registry, schema};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +51,9 @@ pub struct Engine {
     pub threads: Vec<ThreadConfig>,
     /// How hot threads wait.
     pub idle: IdleName,
+    /// What limits over several instruments are counted in, as an asset of the instruments; by default the quote asset
+    /// that all of them have.
+    pub currency: Option<String>,
     /// How many shards the strategies are spread over.
     #[schemars(range(min = 1, max = 64))]
     pub shards: usize,
@@ -66,6 +74,7 @@ impl Default for Engine {
             layout: LayoutName::Auto,
             threads: Vec::new(),
             idle: IdleName::Yield,
+            currency: None,
             shards: 1,
             handler_budget_us: 50,
             shutdown_timeout_ms: 5_000,
@@ -160,6 +169,9 @@ pub struct Venue {
     #[serde(default = "default_request_timeout_ms")]
     #[schemars(range(min = 10, max = 60_000))]
     pub request_timeout_ms: u64,
+    /// Limits of the account.
+    #[serde(default)]
+    pub limits: AccountLimits,
 }
 
 const fn default_messages_per_second() -> u32 {
@@ -205,6 +217,9 @@ pub struct InstrumentConfig {
     pub venue: String,
     /// The venue's name for it.
     pub symbol: String,
+    /// C06: what is on the restricted list.
+    #[serde(default)]
+    pub restriction: RestrictionName,
     /// C11: how old market data may be, in ms.
     #[serde(default)]
     #[schemars(range(min = 1, max = 3_600_000))]
@@ -221,6 +236,17 @@ pub struct InstrumentConfig {
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
     pub slippage_max_bps: Option<u32>,
+    /// C14: how far our own orders may walk the mid within the window, in basis points.
+    #[serde(default = "default_drift_max_bps")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub drift_max_bps: u32,
+    /// C14: the window, in ms.
+    #[serde(default = "default_drift_window_ms")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub drift_window_ms: u64,
+    /// C15: what becomes of market orders, and of stop orders that become one.
+    #[serde(default)]
+    pub market_orders: MarketOrdersName,
     /// C18: the largest position of all strategies together, long or short, in the base asset.
     #[serde(default)]
     pub position_max: Option<String>,
@@ -228,6 +254,31 @@ pub struct InstrumentConfig {
     #[serde(default)]
     #[schemars(range(min = 1, max = 100))]
     pub depth_share_max_percent: Option<u32>,
+    /// C21: open orders of all strategies together.
+    #[serde(default = "default_open_orders_max")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub open_orders_max: u32,
+    /// C21: what all open orders together may be worth at their prices, in the quote asset.
+    #[serde(default)]
+    pub resting_notional_max: Option<String>,
+    /// C24: messages of orders and cancels a second; by default the venue's.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub messages_per_second: Option<u32>,
+    /// C24: messages in one burst; by default the venue's.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub message_burst: Option<u32>,
+}
+
+const fn default_drift_max_bps() -> u32 {
+    300
+}
+const fn default_drift_window_ms() -> u64 {
+    10_000
+}
+const fn default_open_orders_max() -> u32 {
+    100
 }
 
 /// One running strategy. A limit that is missing denies every order that needs it.
@@ -253,10 +304,26 @@ pub struct StrategyConfig {
     pub warm_up_bars: u32,
     /// What it may work with, in the quote asset.
     pub capital: String,
+    /// C20: what of its capital it may work with in each instrument, by `venue:SYMBOL`; one that is not named then has
+    /// none. By default the capital in equal parts.
+    #[serde(default)]
+    pub allocations: BTreeMap<String, String>,
+    /// C05: which sides it may trade; by default both.
+    #[serde(default = "every_side")]
+    #[schemars(length(min = 1, max = 2))]
+    pub sides: Vec<SideName>,
+    /// C05: which types of orders it may send; by default all. A stop order needs that of what it becomes, too.
+    #[serde(default = "every_order_type")]
+    #[schemars(length(min = 1, max = 3))]
+    pub order_types: Vec<OrderTypeName>,
+    /// C05: how long its orders may work; by default as they like.
+    #[serde(default = "every_time_in_force")]
+    #[schemars(length(min = 1, max = 2))]
+    pub times_in_force: Vec<TimeInForceName>,
     /// Its parameters: `gannet strategies schema KIND`.
     #[serde(default)]
     pub params: serde_json::Value,
-    /// Its limits in each of its instruments.
+    /// Its limits.
     #[serde(default)]
     pub limits: StrategyLimits,
 }
@@ -267,28 +334,46 @@ fn default_bars() -> String {
 const fn default_warm_up_bars() -> u32 {
     100
 }
+fn every_side() -> Vec<SideName> {
+    vec![SideName::Buy, SideName::Sell]
+}
+fn every_order_type() -> Vec<OrderTypeName> {
+    vec![OrderTypeName::Limit, OrderTypeName::Market, OrderTypeName::Stop]
+}
+fn every_time_in_force() -> Vec<TimeInForceName> {
+    vec![TimeInForceName::Resting, TimeInForceName::Immediate]
+}
 
-/// Limits of one strategy in each of its instruments.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StrategyLimits {
-    /// C16: the largest order, in the base asset.
-    #[serde(default)]
-    pub order_quantity_max: Option<String>,
-    /// C17: the largest order, in the quote asset.
-    #[serde(default)]
-    pub order_notional_max: Option<String>,
-    /// C18: the largest position, long or short, counting all that is open as filled, in the base asset.
-    #[serde(default)]
-    pub position_max: Option<String>,
-    /// C24: messages of orders and cancels a second.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub messages_per_second: Option<u32>,
-    /// C24: messages in one burst.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub message_burst: Option<u32>,
+/// Names of sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SideName {
+    /// Buys.
+    Buy,
+    /// Sells.
+    Sell,
+}
+
+/// Names of order types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderTypeName {
+    /// Limit orders.
+    Limit,
+    /// Market orders.
+    Market,
+    /// Stop and stop-limit orders.
+    Stop,
+}
+
+/// Names of times in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeInForceName {
+    /// Good till canceled, or for the day.
+    Resting,
+    /// Immediate or cancel, fill or kill.
+    Immediate,
 }
 
 /// Everything that is wrong, each with its key and what is allowed.
@@ -377,6 +462,9 @@ impl Config {
             if venue.cancel_reserve >= venue.message_burst {
                 wrong(key("cancel_reserve"), format!("must be below message_burst, which is {}", venue.message_burst));
             }
+            for (name, problem) in not_positive(&venue.limits.decimals()) {
+                wrong(key(&format!("limits.{name}")), problem);
+            }
         }
         for (index, instrument) in self.instruments.iter().enumerate() {
             let key = |name: &str| format!("instruments[{index}].{name}");
@@ -393,10 +481,15 @@ impl Config {
                     format!("{:?} is no symbol; the venue writes them in upper case", instrument.symbol),
                 );
             }
-            if let Some(text) = &instrument.position_max
-                && let Some(problem) = not_a_positive_decimal(text)
-            {
-                wrong(key("position_max"), problem);
+            let decimals = [
+                ("position_max", instrument.position_max.as_ref()),
+                ("resting_notional_max", instrument.resting_notional_max.as_ref()),
+            ];
+            for (name, problem) in not_positive(&decimals) {
+                wrong(key(name), problem);
+            }
+            if instrument.messages_per_second.is_some() != instrument.message_burst.is_some() {
+                wrong(key("message_burst"), "goes together with messages_per_second".to_owned());
             }
             let is_same =
                 |other: &InstrumentConfig| (&other.venue, &other.symbol) == (&instrument.venue, &instrument.symbol);
@@ -428,16 +521,21 @@ impl Config {
                 );
             }
             let limits = &strategy.limits;
-            let decimals = [
-                ("capital", Some(&strategy.capital)),
-                ("limits.order_quantity_max", limits.order_quantity_max.as_ref()),
-                ("limits.order_notional_max", limits.order_notional_max.as_ref()),
-                ("limits.position_max", limits.position_max.as_ref()),
-            ];
-            for (name, text) in decimals {
-                if let Some(problem) = text.and_then(|text| not_a_positive_decimal(text)) {
-                    wrong(key(name), problem);
-                }
+            for (name, problem) in not_positive(&[("capital", Some(&strategy.capital))]) {
+                wrong(key(name), problem);
+            }
+            for (name, problem) in not_positive(&limits.decimals()) {
+                wrong(key(&format!("limits.{name}")), problem);
+            }
+            for (name, problem) in strategy.allocation_errors() {
+                wrong(key(&format!("allocations.{name}")), problem);
+            }
+            if limits.order_to_trade_alert > limits.order_to_trade_max {
+                let most = limits.order_to_trade_max;
+                wrong(
+                    key("limits.order_to_trade_alert"),
+                    format!("must be at most order_to_trade_max, which is {most}"),
+                );
             }
             if limits.messages_per_second.is_some() != limits.message_burst.is_some() {
                 wrong(key("limits"), "messages_per_second and message_burst go together".to_owned());
@@ -492,6 +590,33 @@ impl InstrumentConfig {
     }
 }
 
+impl StrategyConfig {
+    /// What is wrong with the parts of its capital, each with its instrument.
+    fn allocation_errors(&self) -> Vec<(String, String)> {
+        let mut errors = Vec::new();
+        let mut sum = Decimal::ZERO;
+        for (name, amount) in &self.allocations {
+            if !self.instruments.contains(name) {
+                errors.push((
+                    name.clone(),
+                    format!("is not of this strategy; there are {}", self.instruments.join(", ")),
+                ));
+            }
+            match not_a_positive_decimal(amount) {
+                Some(problem) => errors.push((name.clone(), problem)),
+                None => sum = sum.saturating_add(amount.parse().unwrap_or_default()),
+            }
+            if self.capital.parse().is_ok_and(|capital: Decimal| sum > capital) {
+                errors.push((
+                    name.clone(),
+                    format!("together with those before it, is over the capital of {}", self.capital),
+                ));
+            }
+        }
+        errors
+    }
+}
+
 /// Nanoseconds of a bar's name; `None` for intervals that the venues' klines do not have.
 #[must_use]
 pub fn bar_interval_ns(name: &str) -> Option<u64> {
@@ -538,6 +663,11 @@ fn remove(value: &mut serde_json::Value, path: &str) {
         }
         _ => {}
     }
+}
+
+/// What is wrong with texts that must be positive decimals where they are given, each with its key.
+fn not_positive<'a>(texts: &[(&'a str, Option<&String>)]) -> Vec<(&'a str, String)> {
+    texts.iter().filter_map(|(name, text)| Some((*name, not_a_positive_decimal((*text)?)?))).collect()
 }
 
 /// What is wrong with a text that must be a positive decimal.

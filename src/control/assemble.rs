@@ -1,21 +1,19 @@
 //! From a configuration and what the venues say to the machine's own plain structs.
 
 use super::client::{PAGE_ROWS, Rows, VenueClient};
+use super::limits::{instruments_of, money};
 use crate::config::{Config, KeyKind, StrategyConfig, bar_interval_ns};
 use crate::feed::FeedConfig;
 use crate::feed::depth_sync::DepthRule;
 use crate::gateway::GatewayConfig;
 use crate::pipeline::MachineConfig;
 use crate::pipeline::clock::Clock;
-use crate::risk::{
-    AccountLimits, InstrumentLimits, Limits, LimitsTable, Permission, RateLimit, Restriction, RiskConfig,
-    StrategyLimits,
-};
+use crate::risk::{LimitsTable, RiskConfig};
 use crate::strategy::runner::{Instance, ShardConfig};
 use crate::strategy::{Setup, registry};
 use crate::types::{
-    AssetId, ClientOrderId, ExecutionReport, Instrument, InstrumentId, Instruments, Money, Quantity, StrategyId,
-    Symbol, TradingState, VenueId, parse_fixed,
+    AssetId, ClientOrderId, ExecutionReport, Instrument, InstrumentId, Instruments, Money, StrategyId, Symbol,
+    TradingState, VenueId,
 };
 use crate::venue::binance::{Market, MarketCodec, MarketSymbol, OrderEncoder, SessionKind, UserCodec};
 use std::collections::BTreeMap;
@@ -166,31 +164,18 @@ pub fn assemble(
 ) -> Result<Assembly, Vec<String>> {
     let mut errors = Vec::new();
     let instruments = &facts.instruments;
-    let mut limits = LimitsTable::default();
-    for (wanted, instrument) in config.instruments.iter().zip(instruments.iter()) {
-        let max_position = quantity(
-            wanted.position_max.as_deref(),
-            instrument,
-            &format!("{}.position_max", wanted.name()),
-            &mut errors,
-        );
-        limits.instruments.push(InstrumentLimits {
-            max_position,
-            max_data_age_ns: wanted.data_age_max_ms.unwrap_or(0) * 1_000_000,
-            collar_bps: wanted.collar_bps.unwrap_or(0),
-            passive_collar_bps: wanted.passive_collar_bps.unwrap_or(0),
-            max_slippage_bps: wanted.slippage_max_bps.unwrap_or(0),
-            max_depth_share_bps: wanted.depth_share_max_percent.unwrap_or(0) * 100,
-            restriction: Restriction::None,
-            ..InstrumentLimits::NONE
-        });
-    }
-    for venue in &config.venues {
-        let (per_second, burst, cancel_reserve) =
-            (venue.messages_per_second, venue.message_burst, venue.cancel_reserve);
-        let rate = RateLimit { per_second, burst, cancel_reserve };
-        limits.accounts.push(AccountLimits { rate, ..AccountLimits::NONE });
-    }
+    let limits = super::limits::table(config, instruments, 1).unwrap_or_else(|problems| {
+        errors.extend(problems);
+        LimitsTable::default()
+    });
+    let currency = super::limits::currency(config, instruments);
+    let (currency, rate_sources) = match currency {
+        Ok((currency, rate_sources)) => (Some(currency), rate_sources),
+        Err(problem) => {
+            errors.push(problem);
+            (None, Vec::new())
+        }
+    };
 
     let mut shards: Vec<(ShardConfig, Vec<Instance>)> = (0..config.engine.shards)
         .map(|index| {
@@ -203,7 +188,6 @@ pub fn assemble(
             (shard, Vec::new())
         })
         .collect();
-    let mut permissions = Vec::new();
     let mut shard_of_strategy = Vec::new();
     let mut warm_ups: BTreeMap<InstrumentId, Vec<(u64, &'static str, u32)>> = BTreeMap::new();
     for (index, strategy) in config.strategies.iter().enumerate() {
@@ -212,11 +196,8 @@ pub fn assemble(
             errors.push(format!("{key}: there are too many strategies"));
             break;
         };
-        let of_strategy: Vec<Instrument> = strategy
-            .instruments
-            .iter()
-            .filter_map(|name| instruments.iter().nth(config.instrument_index(name)?).copied())
-            .collect();
+        let of_strategy: Vec<Instrument> =
+            instruments_of(config, strategy, instruments).map(|(_, instrument)| *instrument).collect();
         let shard = strategy.shard.unwrap_or(index % config.engine.shards);
         match instance(strategy, id, &of_strategy) {
             Ok(instance) => {
@@ -227,33 +208,7 @@ pub fn assemble(
             Err(problems) => errors.extend(problems.into_iter().map(|problem| format!("{key}.{problem}"))),
         }
         shard_of_strategy.push(shard);
-        let (per_second, burst) = (strategy.limits.messages_per_second, strategy.limits.message_burst);
-        let rate = RateLimit {
-            per_second: per_second.unwrap_or(0),
-            burst: burst.unwrap_or(0),
-            // A tenth, and at least one, so that a strategy can always take back what it sent.
-            cancel_reserve: burst.map_or(0, |burst| (burst / 10).max(1).min(burst.saturating_sub(1))),
-        };
-        limits.strategies.push(StrategyLimits { rate, ..StrategyLimits::NONE });
         for instrument in &of_strategy {
-            let of = &strategy.limits;
-            permissions.push(Permission::all(id, instrument.id));
-            limits.permissions.push(Limits {
-                max_order_quantity: quantity(
-                    of.order_quantity_max.as_deref(),
-                    instrument,
-                    &format!("{key}.limits.order_quantity_max"),
-                    &mut errors,
-                ),
-                max_order_notional: of.order_notional_max.as_deref().and_then(money).unwrap_or(Money::ZERO),
-                max_position: quantity(
-                    of.position_max.as_deref(),
-                    instrument,
-                    &format!("{key}.limits.position_max"),
-                    &mut errors,
-                ),
-                ..Limits::NONE
-            });
             if let Some(interval_ns) = bar_interval_ns(&strategy.bars) {
                 let wanted = (interval_ns, leak(strategy.bars.clone()), strategy.warm_up_bars);
                 warm_ups.entry(instrument.id).or_default().push(wanted);
@@ -297,15 +252,15 @@ pub fn assemble(
     }
     let risk = RiskConfig {
         instruments: (**instruments).clone(),
-        permissions,
+        permissions: super::limits::permissions(config, instruments),
         limits,
         shard_of_strategy,
         trading_state: TradingState::Active,
         order_capacity: RiskConfig::ORDER_CAPACITY,
         execution_capacity: RiskConfig::EXECUTION_CAPACITY,
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
-        currency: None,
-        rate_sources: Vec::new(),
+        currency,
+        rate_sources,
         latches: Vec::new(),
         identity: None,
     };
@@ -359,25 +314,6 @@ fn subscription(instruments: &[Instrument]) -> Vec<u8> {
     });
     let streams: Vec<String> = streams.collect();
     format!("{{\"method\":\"SUBSCRIBE\",\"params\":[{}],\"id\":1}}", streams.join(",")).into_bytes()
-}
-
-/// A configured quantity at the instrument's precision; zero, which denies, where there is none.
-fn quantity(text: Option<&str>, instrument: &Instrument, key: &str, errors: &mut Vec<String>) -> Quantity {
-    let Some(text) = text else { return Quantity::ZERO };
-    match parse_fixed(text.as_bytes(), instrument.quantity_precision) {
-        Ok(value) => Quantity(value),
-        Err(problem) => {
-            errors.push(format!("{key}: {text:?}: {problem}"));
-            Quantity::ZERO
-        }
-    }
-}
-
-/// A configured amount.
-fn money(text: &str) -> Option<Money> {
-    let places = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let places = u8::try_from(places).ok()?;
-    Money::from_scaled(parse_fixed(text.as_bytes(), places).ok()?, places)
 }
 
 /// A name that lives as long as the process: stages are made once.

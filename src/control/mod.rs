@@ -10,6 +10,7 @@ pub mod command;
 pub mod data_dir;
 pub mod demo;
 pub mod engine;
+mod limits;
 pub mod names;
 pub mod plane;
 pub mod state;

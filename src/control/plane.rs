@@ -318,6 +318,7 @@ mod tests {
             latches: lane(2).1,
             limits: crossbeam::channel::bounded(1).0,
             retired_limits: crossbeam::channel::bounded(1).1,
+            overrides: crossbeam::channel::bounded(1).0,
             notices: Vec::new(),
             retired: crossbeam::channel::bounded(1).1,
         };

@@ -124,9 +124,10 @@ impl Status {
             NoticeCode::BreakerTripped => {
                 format!("BREAKER {}: limit {limit}, observed {observed} {excerpt}", notice.reason)
             }
+            NoticeCode::LimitNear => format!("{} comes near: told at {limit}, observed {observed}", notice.reason),
             NoticeCode::BreakerReset => format!("set back: {} {excerpt}", notice.reason),
             NoticeCode::LimitsChanged => format!("new limits are in force, version {observed}"),
-            NoticeCode::OverrideUsed => format!("passed by an override of {}: {excerpt}", notice.reason),
+            NoticeCode::OverrideUsed => format!("passed by an override of {}, {observed} more may", notice.reason),
             NoticeCode::KillChanged => format!("kill switch: {excerpt}"),
             NoticeCode::VenueBan => format!("the venue refuses everything until {observed} ns: {excerpt}"),
             NoticeCode::StrategyLog => excerpt.to_string(),

@@ -20,7 +20,7 @@ pub mod threads;
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
 use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
-use crate::risk::{KillScope, KillSwitch, LimitsTable, Risk, RiskConfig, RiskLanes, approved_lane};
+use crate::risk::{KillScope, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskLanes, approved_lane};
 use crate::strategy::runner::{Instance, Shard, ShardConfig, ShardLanes};
 use crate::types::{
     AssetId, FeedMessage, InstrumentId, Instruments, Latch, Money, Notice, PositionReport, Request, RiskCommand,
@@ -102,6 +102,8 @@ pub struct ColdEnds {
     pub limits: channel::Sender<Box<LimitsTable>>,
     /// Limits that were replaced, to be dropped.
     pub retired_limits: channel::Receiver<Box<LimitsTable>>,
+    /// Overrides to risk: each sent before the command that takes it.
+    pub overrides: channel::Sender<Override>,
     /// Notices of every stage.
     pub notices: Vec<Receiver<Notice>>,
     /// Connections that are over, to be dropped.
@@ -308,6 +310,7 @@ pub fn build(
     let (latches_in, latches) = lane(capacity::DISPLAY);
     let (limits, limits_port) = channel::bounded(capacity::COMMANDS);
     let (retire_limits, retired_limits) = channel::bounded(2 * capacity::COMMANDS);
+    let (overrides, overrides_port) = channel::bounded(capacity::COMMANDS);
     let lanes = RiskLanes {
         commands,
         reports,
@@ -322,6 +325,7 @@ pub fn build(
         notices: notice_lane(),
         limits: limits_port,
         retired_limits: retire_limits,
+        overrides: overrides_port,
     };
     let risk = match Risk::new(&risk, lanes, kill.clone(), Shared::clone(&counters.risk)) {
         Ok(mut risk) => {
@@ -347,6 +351,7 @@ pub fn build(
         latches,
         limits,
         retired_limits,
+        overrides,
         notices,
         retired,
     };

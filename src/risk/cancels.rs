@@ -97,7 +97,7 @@ impl Core {
         sent
     }
 
-    /// Counts a message against the rates of its strategy and its venue.
+    /// Counts a message against the rates of its strategy, its instrument and its venue.
     pub(super) fn count_message(&mut self, strategy: StrategyId, instrument: InstrumentId) {
         if let Some(state) = self.strategies.get_mut(strategy.index()) {
             state.bucket.take(&self.limits.strategy(strategy).rate, self.now);
@@ -107,6 +107,10 @@ impl Core {
         {
             state.bucket.take(&self.limits.account(venue).rate, self.now);
         }
+        if let Some(state) = self.instruments.get_mut(instrument.index()) {
+            state.bucket.take(&self.limits.instrument(instrument).rate, self.now);
+        }
+        self.watch_ratio(strategy);
     }
 
     /// Goes on cancelling everything where the last cycle left off.

@@ -2,10 +2,11 @@
 
 use super::approved::Approved;
 use super::limits::LimitsTable;
+use super::overrides::Override;
 use crate::pipeline::lane::{Receiver, Sender};
 use crate::types::{
     AssetId, CancelIntent, Denial, GatewayMessage, InstrumentId, Instruments, Latch, Mark, Notice, Order, OrderIntent,
-    OrderType, OrderUpdate, PositionReport, RiskCommand, StrategyId, TimeInForce, TradingState,
+    OrderType, OrderUpdate, PositionReport, RiskCommand, Side, StrategyId, TimeInForce, TradingState,
 };
 use crossbeam::channel;
 use std::fmt;
@@ -17,6 +18,10 @@ pub struct Permission {
     pub strategy: StrategyId,
     /// In what.
     pub instrument: InstrumentId,
+    /// Buys.
+    pub may_buy: bool,
+    /// Sells.
+    pub may_sell: bool,
     /// Limit orders.
     pub may_limit: bool,
     /// Market orders.
@@ -36,6 +41,8 @@ impl Permission {
         Self {
             strategy,
             instrument,
+            may_buy: true,
+            may_sell: true,
             may_limit: true,
             may_market: true,
             may_stop: true,
@@ -44,9 +51,13 @@ impl Permission {
         }
     }
 
-    /// Whether an order is of a type and time in force that it covers.
+    /// Whether an order is of a side, type and time in force that it covers.
     #[must_use]
     pub const fn covers(&self, order: &Order) -> bool {
+        let side = match order.side {
+            Side::Buy => self.may_buy,
+            Side::Sell => self.may_sell,
+        };
         let order_type = match order.order_type {
             OrderType::Limit => self.may_limit,
             OrderType::Market => self.may_market,
@@ -59,7 +70,7 @@ impl Permission {
             (_, TimeInForce::GoodTillCanceled | TimeInForce::Day) => self.may_good_till_canceled,
             (_, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => self.may_immediate,
         };
-        order_type && time_in_force
+        side && order_type && time_in_force
     }
 }
 
@@ -138,6 +149,8 @@ pub struct RiskLanes {
     pub limits: channel::Receiver<Box<LimitsTable>>,
     /// Where replaced limits go, to be dropped cold.
     pub retired_limits: channel::Sender<Box<LimitsTable>>,
+    /// Overrides that wait for [`RiskCommand::TakeOverride`], one each.
+    pub overrides: channel::Receiver<Override>,
 }
 
 /// Why a risk stage cannot be built.

@@ -2,17 +2,24 @@
 
 use super::approved::Approved;
 use super::books::Books;
+use super::budget::Budget;
 use super::config::RiskConfig;
+use super::drift::Drift;
 use super::executions::Executions;
 use super::kill::{KillScope, KillSwitch, Kills};
 use super::limits::LimitsTable;
 use super::order_table::OrderTable;
+use super::overrides::{Override, Overrides};
 use super::rate::TokenBucket;
+use super::ratio::OrderToTrade;
+use super::recent::Recent;
+use super::repeats::Repeats;
+use super::resting::Resting;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
 use crate::types::{
-    CancelIntent, ClientOrderId, DenialReason, Latch, Mark, Money, Notice, NoticeCode, OrderUpdate, PositionReport,
-    PositionState, SessionState, Timestamp, TradingState,
+    CancelIntent, ClientOrderId, Denial, DenialReason, Latch, Mark, Money, Notice, NoticeCode, OrderUpdate,
+    PositionReport, PositionState, SessionState, StrategyId, Timestamp, TradingState,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -21,19 +28,29 @@ use std::collections::VecDeque;
 /// could add to it is taken from the shard's lane.
 pub(super) const WAITING_MAX: usize = 64;
 
-/// One strategy's messages.
+/// One strategy's messages and habits.
 #[derive(Debug)]
 pub(super) struct StrategyState {
     pub(super) bucket: TokenBucket,
+    pub(super) recent: Recent,
+    pub(super) order_to_trade: OrderToTrade,
     /// The largest client order id seen.
     pub(super) last_id: ClientOrderId,
     pub(super) shard: usize,
+}
+
+/// What went out in one instrument.
+#[derive(Debug)]
+pub(super) struct InstrumentState {
+    pub(super) bucket: TokenBucket,
+    pub(super) drift: Drift,
 }
 
 /// One venue's session, and the lanes to its gateway.
 pub(super) struct VenueState {
     pub(super) session: SessionState,
     pub(super) bucket: TokenBucket,
+    pub(super) budget: Budget,
     pub(super) orders: Sender<Approved>,
     pub(super) cancels: Sender<CancelIntent>,
     /// Orders whose cancel the lane had no room for yet.
@@ -63,6 +80,13 @@ pub(super) struct Core {
     pub(super) orders: OrderTable,
     pub(super) executions: Executions,
     pub(super) strategies: Vec<StrategyState>,
+    /// By instrument id.
+    pub(super) instruments: Vec<InstrumentState>,
+    pub(super) resting: Resting,
+    pub(super) repeats: Repeats,
+    pub(super) overrides: Overrides,
+    /// C41: why nothing may be sent.
+    pub(super) identity: Option<Denial>,
     pub(super) venues: Vec<VenueState>,
     pub(super) shards: Vec<ShardState>,
     /// Where cancelling everything has come to in the order table.
@@ -88,6 +112,7 @@ pub(super) struct Outputs {
     pub(super) notices: Sender<Notice>,
     pub(super) limits: channel::Receiver<Box<LimitsTable>>,
     pub(super) retired_limits: channel::Sender<Box<LimitsTable>>,
+    pub(super) overrides: channel::Receiver<Override>,
 }
 
 impl Core {
@@ -98,6 +123,7 @@ impl Core {
             .map(|(orders, cancels)| VenueState {
                 session: SessionState::Down,
                 bucket: TokenBucket::FULL,
+                budget: Budget::NONE,
                 orders,
                 cancels,
                 wanted: VecDeque::with_capacity(capacity),
@@ -111,6 +137,8 @@ impl Core {
         });
         let strategies = config.shard_of_strategy.iter().map(|&shard| StrategyState {
             bucket: TokenBucket::FULL,
+            recent: Recent::NONE,
+            order_to_trade: OrderToTrade::NONE,
             last_id: ClientOrderId::NONE,
             shard,
         });
@@ -124,6 +152,15 @@ impl Core {
             orders: OrderTable::new(capacity),
             executions: Executions::new(config.execution_capacity),
             strategies: strategies.collect(),
+            instruments: config
+                .instruments
+                .iter()
+                .map(|_| InstrumentState { bucket: TokenBucket::FULL, drift: Drift::NONE })
+                .collect(),
+            resting: Resting::new(config.shard_of_strategy.len(), config.instruments.len(), venues.len()),
+            repeats: Repeats::new(config),
+            overrides: Overrides::new(outputs.overrides),
+            identity: config.identity,
             venues,
             shards: shards.collect(),
             sweep: None,
@@ -170,6 +207,12 @@ impl Core {
         }
         // The cold plane keeps room for as many as it sends.
         let _ = self.retired_limits.try_send(limits);
+    }
+
+    /// A person looked at a strategy, or at all: what only a person may set back begins anew.
+    pub(super) fn reset(&mut self, strategy: StrategyId) {
+        self.repeats.reset(strategy);
+        self.notify(Notice::new(NoticeCode::BreakerReset, self.now).strategy(strategy).excerpt(b"by a person"));
     }
 
     /// Sets the trading state as a command asks; towards more trading not while the kill switch is set.

@@ -10,10 +10,12 @@
 
 mod approved;
 mod books;
+mod budget;
 mod cancels;
 mod config;
 pub mod controls;
 mod core;
+mod drift;
 mod executions;
 mod exposure;
 mod index;
@@ -21,14 +23,22 @@ mod kill;
 mod limits;
 mod order_table;
 mod orders;
+mod overrides;
 mod rate;
+mod ratio;
+mod recent;
+mod repeats;
 mod reports;
+mod resting;
 mod stage;
 pub mod transitions;
+mod window;
 
 pub use approved::{Approved, approved_lane};
 pub use books::{Holding, Market};
+pub use budget::Budget;
 pub use config::{Permission, RateSource, RiskConfig, RiskConfigError, RiskLanes};
+pub use drift::Drift;
 pub use exposure::Exposure;
 pub use kill::{KillScope, KillSwitch, Kills};
 pub use limits::{
@@ -36,6 +46,10 @@ pub use limits::{
     StrategyLimits, wide,
 };
 pub use order_table::{CancelStep, OrderRecord, OrderTable};
+pub use overrides::Override;
+pub use ratio::OrderToTrade;
+pub use recent::Recent;
+pub use resting::OpenOrders;
 pub use stage::Risk;
 
 #[cfg(test)]

@@ -1,16 +1,25 @@
 //! Intents in: judged, then approved or denied.
 
 use super::approved::Approved;
+use super::budget::Budget;
 use super::controls::{self, Facts, Rate};
 use super::core::Core;
+use super::drift::Drift;
 use super::exposure::Exposure;
 use super::order_table::OrderRecord;
+use super::ratio::OrderToTrade;
+use super::recent::Recent;
+use super::resting::OpenOrders;
 use super::transitions::OrderEvent;
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Notice, NoticeCode, OrderIntent, OrderStatus, OrderUpdate, TradingState,
+    ClientOrderId, Denial, DenialReason, Notice, NoticeCode, Order, OrderIntent, OrderStatus, OrderUpdate, Quantity,
+    TradingState,
 };
 
 const NO_EXPOSURE: Exposure = Exposure::NONE;
+static NOTHING_RECENT: Recent = Recent::NONE;
+static NO_DRIFT: Drift = Drift::NONE;
+static NOTHING_SENT: OrderToTrade = OrderToTrade::NONE;
 
 impl Core {
     /// Judges an intent from this shard.
@@ -28,7 +37,15 @@ impl Core {
         {
             state.bucket.refill(&self.limits.account(venue).rate, self.now);
         }
-        let verdict = controls::evaluate(&self.facts(intent, place));
+        if let Some(state) = self.instruments.get_mut(order.instrument.index()) {
+            state.bucket.refill(&self.limits.instrument(order.instrument).rate, self.now);
+        }
+        let facts = self.facts(intent, place);
+        let verdict = match controls::evaluate(&facts) {
+            Ok(()) => Ok(0),
+            Err(denial) => self.overrides.judge(&facts, denial),
+        };
+        let sent = facts.protected_order();
         let id = order.client_order_id;
         if id.strategy() == order.strategy
             && let Some(strategy) = self.strategies.get_mut(order.strategy.index())
@@ -36,9 +53,14 @@ impl Core {
             strategy.last_id = strategy.last_id.max(id);
         }
         // An order that passed has a permission, and so a place.
-        let verdict = verdict.and_then(|()| self.approve(intent, place.ok_or_else(not_permitted)?));
-        if let Err(denial) = verdict {
-            self.deny(shard, intent, place, &denial);
+        let verdict = verdict.and_then(|used| {
+            self.approve(intent, sent, place.ok_or_else(not_permitted)?)?;
+            Ok(used)
+        });
+        match verdict {
+            Ok(0) => {}
+            Ok(used) => self.use_overrides(used, intent),
+            Err(denial) => self.deny(shard, intent, place, &denial),
         }
     }
 
@@ -49,6 +71,8 @@ impl Core {
         let market = self.books.market(order.instrument);
         let strategy = self.strategies.get(order.strategy.index());
         let venue = market.and_then(|market| self.venues.get(usize::from(market.instrument.venue.0)));
+        let instrument_state = self.instruments.get(order.instrument.index());
+        let instrument_limits = self.limits.instrument(order.instrument);
         let strategy_limits = self.limits.strategy(order.strategy);
         let account_limits =
             market.map_or(&super::AccountLimits::NONE, |market| self.limits.account(market.instrument.venue));
@@ -63,16 +87,30 @@ impl Core {
             instrument: market.map(|market| &market.instrument),
             last_id: strategy.map_or(ClientOrderId::NONE, |strategy| strategy.last_id),
             limits: place.map_or(&super::Limits::NONE, |place| self.limits.permission(place)),
-            instrument_limits: self.limits.instrument(order.instrument),
+            instrument_limits,
             strategy_limits,
             account_limits,
             exposure: holding.map_or(&NO_EXPOSURE, |holding| &holding.exposure),
             instrument_exposure: market.map_or(&NO_EXPOSURE, |market| &market.exposure),
+            recent: strategy.map_or(&NOTHING_RECENT, |strategy| &strategy.recent),
+            drift: instrument_state.map_or(&NO_DRIFT, |state| &state.drift),
+            open_orders: market
+                .map_or_else(OpenOrders::default, |market| self.resting.around(order, &market.instrument)),
+            replaced_notional: self.replaced_notional(order),
             strategy_rate: Rate {
                 limit: &strategy_limits.rate,
                 left: strategy.map_or(0, |strategy| strategy.bucket.left()),
             },
+            instrument_rate: Rate {
+                limit: &instrument_limits.rate,
+                left: instrument_state.map_or(0, |state| state.bucket.left()),
+            },
             venue_rate: Rate { limit: &account_limits.rate, left: venue.map_or(0, |venue| venue.bucket.left()) },
+            budget: venue.map_or(&Budget::NONE, |venue| &venue.budget),
+            repeats: place.map_or(0, |place| self.repeats.count(place, order.side)),
+            is_repeat_tripped: self.repeats.is_tripped(order.strategy),
+            order_to_trade: strategy.map_or(&NOTHING_SENT, |strategy| &strategy.order_to_trade),
+            identity: self.identity.as_ref(),
         }
     }
 
@@ -81,8 +119,7 @@ impl Core {
     /// # Errors
     /// `ORDER_TABLE_FULL`: nothing was done. A gateway without room is not an error here: the order is in the table
     /// by then, and ends there as denied.
-    fn approve(&mut self, intent: &OrderIntent, place: u32) -> Result<(), Denial> {
-        let order = intent.order;
+    fn approve(&mut self, intent: &OrderIntent, order: Order, place: u32) -> Result<(), Denial> {
         let record = OrderRecord {
             order,
             status: OrderStatus::Created,
@@ -101,6 +138,8 @@ impl Core {
             observed: capacity.saturating_add(1),
         })?;
         self.books.reserve(place, order.side, 0, order.quantity.0);
+        self.rest(&order, Quantity::ZERO, order.quantity);
+        self.remember(intent);
         let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, false);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));

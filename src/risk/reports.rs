@@ -1,5 +1,6 @@
 //! Reports in: what the venue and the gateway say of orders, and the fills.
 
+use super::budget::Budget;
 use super::core::Core;
 use super::order_table::{CancelStep, OrderRecord};
 use super::transitions::{Next, OrderEvent, next};
@@ -25,8 +26,19 @@ impl Core {
             GatewayMessage::ReportStream { received_ns, .. }
             | GatewayMessage::Round { received_ns, .. }
             | GatewayMessage::Balance { received_ns, .. }
-            | GatewayMessage::Transfer { received_ns, .. }
-            | GatewayMessage::Budget { received_ns, .. } => self.now = self.now.max(*received_ns),
+            | GatewayMessage::Transfer { received_ns, .. } => self.now = self.now.max(*received_ns),
+            GatewayMessage::Budget { venue, received_ns, used_weight, weight_limit, used_orders, order_limit } => {
+                self.now = self.now.max(*received_ns);
+                if let Some(venue) = self.venues.get_mut(usize::from(venue.0)) {
+                    venue.budget = Budget {
+                        used_weight: *used_weight,
+                        weight_limit: *weight_limit,
+                        used_orders: *used_orders,
+                        order_limit: *order_limit,
+                        received_ns: *received_ns,
+                    };
+                }
+            }
         }
     }
 
@@ -117,6 +129,7 @@ impl Core {
             self.notify(about(NoticeCode::DuplicateFill, &record, now).values(0, i128::from(report.execution_id)));
             return;
         }
+        self.count_entry(slot);
         let filled = record.filled.0.checked_add(fill.quantity.0);
         let (Some(filled), Ok(())) = (filled, self.books.book(record.holding, &fill)) else {
             // A fact that our numbers cannot hold: what we know is wrong from here on.
@@ -127,6 +140,7 @@ impl Core {
             return;
         };
         self.counters.fills.increment();
+        self.count_fill(order.strategy);
         if record.status.is_terminal() {
             self.counters.late_fills.increment();
             let values = (i128::from(order.quantity.0), i128::from(filled));
@@ -208,7 +222,9 @@ impl Core {
         let Some(record) = self.orders.at_mut(slot) else { return };
         let due = record.due();
         let before = std::mem::replace(&mut record.reserve, due);
-        self.books.reserve(record.holding, record.order.side, before.0, due.0);
+        let (order, holding) = (record.order, record.holding);
+        self.books.reserve(holding, order.side, before.0, due.0);
+        self.rest(&order, before, due);
     }
 
     /// A halted engine leaves no order working: one that comes back to life is canceled again.

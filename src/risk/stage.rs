@@ -52,6 +52,7 @@ impl Risk {
             notices: lanes.notices,
             limits: lanes.limits,
             retired_limits: lanes.retired_limits,
+            overrides: lanes.overrides,
         };
         Ok(Self {
             commands: lanes.commands,
@@ -127,10 +128,9 @@ impl Stage for Risk {
             RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
             RiskCommand::CancelAll => core.sweep = Some(0),
             RiskCommand::TakeLimits => core.take_limits(),
-            RiskCommand::TakeOverride
-            | RiskCommand::Reset(_)
-            | RiskCommand::Clock { .. }
-            | RiskCommand::ClockJump { .. } => {}
+            RiskCommand::TakeOverride => core.take_override(),
+            RiskCommand::Reset(strategy) => core.reset(*strategy),
+            RiskCommand::Clock { .. } | RiskCommand::ClockJump { .. } => {}
         });
         for lane in reports {
             work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(message));

@@ -82,11 +82,13 @@ pub enum NoticeCode {
     Transfer,
     /// A breaker stopped something: `reason`, `limit` and `observed` are its control's.
     BreakerTripped,
+    /// A figure comes near to its limit: `reason` and `observed` are its control's, `limit` is where people are told.
+    LimitNear,
     /// A breaker, or a latch, was set back.
     BreakerReset,
     /// New limits are in force: `observed` is their version.
     LimitsChanged,
-    /// An order passed by an override: `reason` is the control's that would have denied it.
+    /// An order passed by an override: `reason` is the control's that would have denied it, `observed` how many more pass.
     OverrideUsed,
     /// A scope was killed or released; the excerpt names it.
     KillChanged,

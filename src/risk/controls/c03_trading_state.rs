@@ -1,6 +1,6 @@
 //! C03: the trading state, and orders that say themselves that they may only reduce.
 
-use super::{Facts, deny};
+use super::{Facts, deny, room};
 use crate::risk::exposure::Exposure;
 use crate::types::{Denial, DenialReason, Side, TradingState};
 
@@ -22,14 +22,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     Ok(())
 }
 
-/// Whether the position comes closer to zero, and no further than zero, even if all that is on its way on this side
-/// fills. Orders on the other side may never fill and are not counted on.
+/// Whether the position comes closer to zero, and no further than zero.
 fn reduces(exposure: &Exposure, side: Side, quantity: i64) -> Result<(), Denial> {
-    let held = match side {
-        Side::Buy => exposure.booked().saturating_neg(),
-        Side::Sell => exposure.booked(),
-    };
-    let room = held.saturating_sub(exposure.open(side)).max(0);
+    let room = room(exposure, side);
     if i128::from(quantity) <= room {
         return Ok(());
     }

@@ -1,10 +1,13 @@
 //! C13: the price of each order is near the reference.
 
 use super::{BPS, Facts, bps_of, deny, unconfigured};
-use crate::types::{Denial, DenialReason, OrderType};
+use crate::types::{Denial, DenialReason};
 
 /// The reference is the mid; twice the mid is bid plus ask, exactly. An order that pays beyond it is held to the
 /// collar, one that rests on its own side to the wider passive one. A market order is judged at its worst price.
+///
+/// A stop order meets the market at its stop price. That may be as far from the mid as the passive collar allows, to
+/// either side; and it is the reference of what the order pays then: its limit price, or its worst price.
 /// `limit` and `observed` are basis points, the observed ones rounded up.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
@@ -18,7 +21,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if passive <= 0 {
         return unconfigured(passive, 13);
     }
-    if order.order_type == OrderType::Market && facts.instrument_limits.max_slippage_bps == 0 {
+    if !order.order_type.is_limited() && facts.instrument_limits.max_slippage_bps == 0 {
         return unconfigured(0, 13);
     }
     let Some(price) = facts.worst_price() else {
@@ -26,12 +29,20 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     };
     // Prices are 64 bits and basis points 32: nothing here leaves 128.
     let twice_mid = i128::from(stamp.bid.0) + i128::from(stamp.ask.0);
-    let beyond = (2 * i128::from(price.0) - twice_mid) * i128::from(order.side.sign());
-    if beyond * BPS > twice_mid * collar {
-        return deny(DenialReason::PriceCollar, collar, bps_of(beyond, twice_mid));
+    let mut reference = twice_mid;
+    if order.order_type.is_stop() {
+        reference = 2 * i128::from(order.stop_price.0);
+        let away = (reference - twice_mid).abs();
+        if away * BPS > twice_mid * passive {
+            return deny(DenialReason::PriceTooFar, passive, bps_of(away, twice_mid));
+        }
     }
-    if -beyond * BPS > twice_mid * passive {
-        return deny(DenialReason::PriceTooFar, passive, bps_of(-beyond, twice_mid));
+    let beyond = (2 * i128::from(price.0) - reference) * i128::from(order.side.sign());
+    if beyond * BPS > reference * collar {
+        return deny(DenialReason::PriceCollar, collar, bps_of(beyond, reference));
+    }
+    if -beyond * BPS > reference * passive {
+        return deny(DenialReason::PriceTooFar, passive, bps_of(-beyond, reference));
     }
     Ok(())
 }
@@ -106,6 +117,34 @@ mod tests {
             denied(DenialReason::NoReferencePrice, i128::from(top - 1), i128::from(top)),
             "past 64 bits"
         );
+    }
+
+    #[test]
+    fn stop_orders_at_their_stop_price() {
+        let judge = |order_type, side, stop, price, slippage| {
+            let mut case = case(side, price);
+            case.intent.order.order_type = order_type;
+            case.intent.order.stop_price = Price(stop);
+            case.instrument_limits.max_slippage_bps = slippage;
+            case.with(super::check)
+        };
+        let limited = |side, stop, price| judge(OrderType::StopLimit, side, stop, price, 0);
+        // A protective stop far below the market, beyond the collar of an order that trades at once.
+        assert_eq!(limited(Side::Sell, 8_000, 7_920), Ok(()));
+        assert_eq!(limited(Side::Sell, 8_000, 7_919), denied(DenialReason::PriceCollar, 100, 102));
+        assert_eq!(limited(Side::Sell, 8_000, 12_000), Ok(()));
+        assert_eq!(limited(Side::Sell, 8_000, 12_001), denied(DenialReason::PriceTooFar, 5_000, 5_002));
+        assert_eq!(limited(Side::Sell, 5_000, 5_000), Ok(()));
+        assert_eq!(limited(Side::Sell, 4_999, 4_999), denied(DenialReason::PriceTooFar, 5_000, 5_001));
+        assert_eq!(limited(Side::Buy, 15_000, 15_150), Ok(()));
+        assert_eq!(limited(Side::Buy, 15_000, 15_151), denied(DenialReason::PriceCollar, 100, 101));
+        assert_eq!(limited(Side::Buy, 15_001, 15_001), denied(DenialReason::PriceTooFar, 5_000, 5_001));
+        assert!(limited(Side::Buy, i64::MAX, i64::MAX).is_err());
+        assert!(limited(Side::Buy, i64::MIN, i64::MIN).is_err());
+        let unlimited = |slippage| judge(OrderType::Stop, Side::Sell, 8_000, 0, slippage);
+        assert_eq!(unlimited(100), Ok(()));
+        assert_eq!(unlimited(101), denied(DenialReason::PriceCollar, 100, 102));
+        assert_eq!(unlimited(0), denied(DenialReason::LimitNotConfigured, 0, 13));
     }
 
     #[test]

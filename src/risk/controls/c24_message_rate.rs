@@ -1,4 +1,4 @@
-//! C24: the message rate of the strategy and of the venue.
+//! C24: the message rate of the strategy, of the instrument and of the venue.
 
 use super::{Facts, Rate, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
@@ -7,6 +7,7 @@ use crate::types::{Denial, DenialReason};
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     within(&facts.strategy_rate)?;
+    within(&facts.instrument_rate)?;
     within(&facts.venue_rate)
 }
 
@@ -43,15 +44,21 @@ mod tests {
     }
 
     #[test]
-    fn both_rates_must_be_configured() {
+    fn every_rate_must_be_configured() {
         for (per_second, burst) in [(0, 5), (5, 0), (0, 0)] {
             let mut case = Case::new();
             case.strategy_rate = RateLimit { per_second, burst, cancel_reserve: 0 };
             assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 24));
             let mut case = Case::new();
+            case.instrument_rate = RateLimit { per_second, burst, cancel_reserve: 0 };
+            assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 24));
+            let mut case = Case::new();
             case.venue_rate = RateLimit { per_second, burst, cancel_reserve: 0 };
             assert_eq!(case.with(super::check), denied(DenialReason::LimitNotConfigured, 0, 24));
         }
+        let mut case = Case::new();
+        case.instrument_left = 0;
+        assert_eq!(case.with(super::check), denied(DenialReason::RateLimit, 100, 101));
         let mut case = Case::new();
         case.venue_left = 0;
         assert_eq!(case.with(super::check), denied(DenialReason::RateLimit, 100, 101));

@@ -8,14 +8,22 @@
 //! Controls are pure: they change nothing, and all of them together look at one order of one strategy at one instant.
 
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Instrument, OrderIntent, OrderType, Price, SessionState, Side, Timestamp,
-    TradingState,
+    ClientOrderId, Denial, DenialReason, Instrument, Money, Order, OrderIntent, OrderType, Price, SessionState, Side,
+    Timestamp, TradingState,
 };
 
+use super::budget::Budget;
 use super::config::Permission;
+use super::drift::Drift;
 use super::exposure::Exposure;
 use super::kill::Kills;
 use super::limits::{AccountLimits, InstrumentLimits, Limits, RateLimit, StrategyLimits};
+use super::ratio::OrderToTrade;
+use super::recent::Recent;
+use super::resting::OpenOrders;
+
+mod c42_override;
+pub(super) use c42_override::Lifted;
 
 /// Declares the controls and evaluates them in this order; the first failure gives the reason.
 macro_rules! controls_in_order {
@@ -39,19 +47,29 @@ macro_rules! controls_in_order {
 
 controls_in_order! {
     c01_kill,
+    c02_kill_scope,
     c03_trading_state,
     c04_ready,
     c05_authorisation,
+    c06_restricted,
     c07_instrument_status,
     c08_well_formed,
     c09_unique_id,
+    c10_duplicate,
     c11_freshness,
     c12_reference,
     c13_collar,
+    c14_drift,
+    c15_market_orders,
     c16_quantity,
     c17_notional,
     c18_position,
+    c21_open_orders,
     c24_message_rate,
+    c25_venue_budget,
+    c26_repeats,
+    c27_order_to_trade,
+    c41_identity,
 }
 
 /// A message rate and what is left of it.
@@ -97,13 +115,47 @@ pub struct Facts<'a> {
     pub exposure: &'a Exposure,
     /// What all strategies have at stake in it.
     pub instrument_exposure: &'a Exposure,
+    /// What the strategy ordered a moment ago.
+    pub recent: &'a Recent,
+    /// Where the market was when orders in the instrument went out.
+    pub drift: &'a Drift,
+    /// What is open of the strategy, in the instrument, and of the account.
+    pub open_orders: OpenOrders,
+    /// What the order that this one replaces adds to that, at its prices; zero for a new one.
+    pub replaced_notional: Money,
     /// The strategy's messages.
     pub strategy_rate: Rate<'a>,
+    /// Messages about the instrument.
+    pub instrument_rate: Rate<'a>,
     /// The venue's messages.
     pub venue_rate: Rate<'a>,
+    /// How much of the venue's own request limits is used.
+    pub budget: &'a Budget,
+    /// Entries of the strategy in this instrument in a row, on the order's side.
+    pub repeats: u32,
+    /// Whether the strategy came to its limit of those since a person looked.
+    pub is_repeat_tripped: bool,
+    /// What the strategy sent, and what was filled of it.
+    pub order_to_trade: &'a OrderToTrade,
+    /// Why nothing may be sent, where keys, mode, program or configuration do not belong together.
+    pub identity: Option<&'a Denial>,
 }
 
 impl Facts<'_> {
+    /// The order as it is sent: what C15 makes of a market order.
+    pub(super) fn protected_order(&self) -> Order {
+        let order = &self.intent.order;
+        let policy = self.instrument_limits.market_orders;
+        self.instrument
+            .map_or(*order, |instrument| c15_market_orders::protected(order, policy, self.worst_price(), instrument))
+    }
+
+    /// Whether the order only brings the strategy's position closer to zero, even if all that is on its way on this
+    /// side fills.
+    fn is_reducing(&self) -> bool {
+        i128::from(self.intent.order.quantity.0) <= room(self.exposure, self.intent.order.side)
+    }
+
     /// The touch that the order would take from; `None` where that side is empty.
     fn opposite_touch(&self) -> Option<Price> {
         let touch = match self.intent.order.side {
@@ -133,6 +185,16 @@ impl Facts<'_> {
         };
         i64::try_from(price).ok().filter(|&price| price > 0).map(Price)
     }
+}
+
+/// How much an order of this side could still reduce, if all that is on its way on this side fills. Orders on the other
+/// side may never fill and are not counted on.
+fn room(exposure: &Exposure, side: Side) -> i128 {
+    let held = match side {
+        Side::Buy => exposure.booked().saturating_neg(),
+        Side::Sell => exposure.booked(),
+    };
+    held.saturating_sub(exposure.open(side)).max(0)
 }
 
 /// Basis points in one.

@@ -3,7 +3,10 @@
 pub(super) use super::Facts;
 use super::Rate;
 pub(super) use crate::risk::exposure::Exposure;
-use crate::risk::{AccountLimits, InstrumentLimits, Kills, Limits, Permission, RateLimit, StrategyLimits, wide};
+use crate::risk::{
+    AccountLimits, Budget, Drift, InstrumentLimits, Kills, Limits, OpenOrders, OrderToTrade, Permission, RateLimit,
+    Recent, StrategyLimits, wide,
+};
 use crate::types::{
     AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, MarketStamp, Money, Order, OrderIntent, Price,
     SessionState, StrategyId, Symbol, Timestamp, VenueId,
@@ -23,6 +26,8 @@ pub(super) struct Case {
     pub instrument_exposure: Exposure,
     pub strategy_rate: RateLimit,
     pub strategy_left: u64,
+    pub instrument_rate: RateLimit,
+    pub instrument_left: u64,
     pub venue_rate: RateLimit,
     pub venue_left: u64,
 }
@@ -86,6 +91,8 @@ impl Case {
             instrument_exposure: Exposure::default(),
             strategy_rate: rate,
             strategy_left: 100,
+            instrument_rate: rate,
+            instrument_left: 100,
             venue_rate: rate,
             venue_left: 100,
         }
@@ -110,8 +117,18 @@ impl Case {
             account_limits: &self.account_limits,
             exposure: &self.exposure,
             instrument_exposure: &self.instrument_exposure,
+            recent: &Recent::NONE,
+            drift: &Drift::NONE,
+            open_orders: OpenOrders::default(),
+            replaced_notional: Money::ZERO,
             strategy_rate: Rate { limit: &self.strategy_rate, left: self.strategy_left },
+            instrument_rate: Rate { limit: &self.instrument_rate, left: self.instrument_left },
             venue_rate: Rate { limit: &self.venue_rate, left: self.venue_left },
+            budget: &Budget::NONE,
+            repeats: 0,
+            is_repeat_tripped: false,
+            order_to_trade: &OrderToTrade::NONE,
+            identity: None,
         })
     }
 }
@@ -131,6 +148,6 @@ pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Resul
 #[test]
 fn every_control_lets_a_good_order_pass() {
     assert_eq!(Case::new().with(super::evaluate), Ok(()));
-    assert_eq!(super::CONTROLS.len(), 14);
+    assert_eq!(super::CONTROLS.len(), 24);
     assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
 }

@@ -25,6 +25,7 @@ pub struct Rig {
     pub latches: Receiver<Latch>,
     pub limits: channel::Sender<Box<LimitsTable>>,
     pub retired_limits: channel::Receiver<Box<LimitsTable>>,
+    pub overrides: channel::Sender<Override>,
     sequence: u64,
 }
 
@@ -122,6 +123,7 @@ impl Rig {
         let (latches_out, latches) = lane(capacity);
         let (limits, limits_in) = channel::bounded(4);
         let (retire_limits, retired_limits) = channel::bounded(8);
+        let (overrides, overrides_in) = channel::bounded(32);
         let lanes = RiskLanes {
             commands: commands_in,
             reports: vec![reports_in],
@@ -136,6 +138,7 @@ impl Rig {
             notices: notices_out,
             limits: limits_in,
             retired_limits: retire_limits,
+            overrides: overrides_in,
         };
         let (kill, counters) = (KillSwitch::new(), Shared::<RiskCounters>::default());
         let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
@@ -157,6 +160,7 @@ impl Rig {
             latches,
             limits,
             retired_limits,
+            overrides,
             sequence: 0,
         };
         rig.session(SessionState::Ready);
@@ -296,5 +300,6 @@ pub fn lanes() -> RiskLanes {
         notices: lane(2).0,
         limits: channel::bounded(1).1,
         retired_limits: channel::bounded(1).0,
+        overrides: channel::bounded(1).1,
     }
 }
