@@ -216,6 +216,7 @@ impl Rig {
                     instruments: vec![instrument],
                     bar_interval_ms: Some(1_000),
                     capital: Money::ZERO,
+                    is_quarantined: false,
                 }],
             )],
             risk: RiskConfig {

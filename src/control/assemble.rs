@@ -287,6 +287,7 @@ fn instance(strategy: &StrategyConfig, id: StrategyId, instruments: &[Instrument
         instruments: instruments.iter().map(|instrument| instrument.id).collect(),
         bar_interval_ms,
         capital,
+        is_quarantined: false,
     })
 }
 

@@ -108,6 +108,9 @@ impl Status {
             NoticeCode::StrategyPaused => "paused after three errors in a row".to_owned(),
             NoticeCode::StrategyPanicked => "panicked: stopped, its orders are canceled".to_owned(),
             NoticeCode::StrategyStopped => "stopped".to_owned(),
+            NoticeCode::StrategyQuarantined => {
+                "in quarantine, not run: a handler of it had stopped the engine".to_owned()
+            }
             NoticeCode::StrategySlow => format!("a handler took {observed} ns, {limit} allowed"),
             NoticeCode::Killed => "KILLED: no new orders, all orders are canceled".to_owned(),
             NoticeCode::TradingStateChanged => format!("trading state is now {observed}"),
@@ -130,6 +133,11 @@ impl Status {
             NoticeCode::OverrideUsed => format!("passed by an override of {}, {observed} more may", notice.reason),
             NoticeCode::KillChanged => format!("kill switch: {excerpt}"),
             NoticeCode::VenueBan => format!("the venue refuses everything until {observed} ns: {excerpt}"),
+            NoticeCode::PositionUnprotected => {
+                format!("UNPROTECTED: {observed} without a stop, {limit} failed: {excerpt}")
+            }
+            NoticeCode::PositionProtected => format!("{observed} is protected by a stop again"),
+            NoticeCode::BracketEnded => format!("a bracket ended with {observed} still open: {excerpt}"),
             NoticeCode::StrategyLog => excerpt.to_string(),
             NoticeCode::StrategySignal => format!("signal, confidence {observed} %: {excerpt}"),
         };
@@ -161,6 +169,7 @@ pub const fn is_warning(code: NoticeCode) -> bool {
             | NoticeCode::Connected
             | NoticeCode::SessionReady
             | NoticeCode::StrategyStopped
+            | NoticeCode::PositionProtected
             | NoticeCode::StrategyLog
             | NoticeCode::StrategySignal
             | NoticeCode::Denied

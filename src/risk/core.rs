@@ -316,8 +316,10 @@ impl Core {
             position: self.position_state(record.holding),
             client_order_id: record.order.client_order_id,
             price: record.order.price,
+            stop_price: record.order.stop_price,
             quantity: record.order.quantity,
             filled: record.filled,
+            venue_filled: record.venue_filled.max(record.filled),
             last_price: record.last_price,
             received_ns: record.updated_ns,
             instrument: record.order.instrument,
@@ -326,6 +328,7 @@ impl Core {
             reason: record.reason,
             status: record.status,
             side: record.order.side,
+            order_type: record.order.order_type,
         }
     }
 

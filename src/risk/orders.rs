@@ -179,6 +179,7 @@ impl Core {
             position: place.map(|place| self.position_state(place)).unwrap_or_default(),
             client_order_id: order.client_order_id,
             price: order.price,
+            stop_price: order.stop_price,
             quantity: order.quantity,
             received_ns: self.now,
             instrument: order.instrument,
@@ -186,6 +187,7 @@ impl Core {
             reason: denial.reason,
             status: OrderStatus::Denied,
             side: order.side,
+            order_type: order.order_type,
             ..OrderUpdate::default()
         };
         if let Some(waiting) = self.shards.get_mut(shard) {

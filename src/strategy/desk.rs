@@ -356,6 +356,8 @@ impl Desk {
             price: order.price,
             quantity: order.quantity,
             filled: Quantity::ZERO,
+            venue_filled: Quantity::ZERO,
+            stop_price: Price::ZERO,
             last_price: Price::ZERO,
             received_ns,
             instrument: order.instrument,
@@ -364,6 +366,7 @@ impl Desk {
             reason: order.reason,
             status: OrderStatus::Denied,
             side: order.side,
+            order_type: OrderType::Limit,
         })
     }
 

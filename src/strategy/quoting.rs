@@ -129,7 +129,15 @@ mod tests {
         let strategy = Box::new(Following(Quoter::new(Kit::INSTRUMENT, Side::Buy, 1_000)));
         let (name, instruments) = (String::new(), vec![Kit::INSTRUMENT]);
         let id = StrategyId(0);
-        let instance = Instance { id, name, strategy, instruments, bar_interval_ms: None, capital: Money::ZERO };
+        let instance = Instance {
+            id,
+            name,
+            strategy,
+            instruments,
+            bar_interval_ms: None,
+            capital: Money::ZERO,
+            is_quarantined: false,
+        };
         let mut kit = Kit::with(vec![instance], Room::default()).expect("it fits");
         kit.warm(&[]);
         kit.book(100, 102);

@@ -68,6 +68,8 @@ pub struct Instance {
     pub bar_interval_ms: Option<u64>,
     /// What it may use, in the quote asset.
     pub capital: Money,
+    /// Whether it is in [`InstanceState::Error`] from the start: none of its handlers is ever called.
+    pub is_quarantined: bool,
 }
 
 /// What became of an instance.
@@ -134,6 +136,7 @@ struct Core {
     counters: Shared<ShardCounters>,
     now: Timestamp,
     cycle_ns: Timestamp,
+    heartbeat_ns: Timestamp,
     /// How many levels of an update are still to come, in any instrument.
     is_amid_update: bool,
     budget: Budget,
@@ -182,6 +185,8 @@ impl Shard {
     pub const MARKET_A_CYCLE: u64 = 64;
     /// How many errors in a row pause an instance.
     pub const ERRORS_MAX: u8 = 3;
+    /// How often risk is told that the thread runs.
+    pub const HEARTBEAT_NS: u64 = 100_000_000;
 
     /// Builds the shard and everything it will ever hold.
     ///
@@ -206,6 +211,7 @@ impl Shard {
             counters,
             now: Timestamp::UNKNOWN,
             cycle_ns: Timestamp::UNKNOWN,
+            heartbeat_ns: Timestamp::UNKNOWN,
             is_amid_update: false,
             budget: Budget {
                 clock: config.clock,
@@ -302,6 +308,7 @@ impl Stage for Shard {
             core.close_cycle();
         }
         core.send_late();
+        core.beat();
         done
     }
 
@@ -365,7 +372,11 @@ impl Core {
             market.subscribers.push(Subscriber { instance: index, series });
             holdings.push(Holding { instrument, market: found, series, position: Default::default() });
         }
-        let desk = Desk::new(instance.id, instance.name, instance.capital, epoch, holdings);
+        let mut desk = Desk::new(instance.id, instance.name, instance.capital, epoch, holdings);
+        if instance.is_quarantined {
+            desk.state = InstanceState::Error;
+            self.notices.send(Notice::new(NoticeCode::StrategyQuarantined, Timestamp::UNKNOWN).strategy(instance.id));
+        }
         self.slots.push(Slot { strategy: instance.strategy, desk });
     }
 
@@ -699,6 +710,14 @@ impl Core {
             if quote.is_two_sided() && market.subscribers.iter().any(is_concerned) {
                 market.is_mark_due = self.marks.try_send(Mark { instrument, quote }).is_err();
             }
+        }
+    }
+
+    /// Tells risk that this thread runs, also where there is nothing else to say. Without room the next cycle tries again.
+    fn beat(&mut self) {
+        let heartbeat = Mark { instrument: InstrumentId::NONE, ..Mark::default() };
+        if self.cycle_ns.since(self.heartbeat_ns) >= Shard::HEARTBEAT_NS && self.marks.try_send(heartbeat).is_ok() {
+            self.heartbeat_ns = self.cycle_ns;
         }
     }
 

@@ -28,6 +28,7 @@ fn instance(id: u16, script: impl FnMut(&mut Context, Event) -> Handled + Send +
         instruments: vec![Kit::INSTRUMENT],
         bar_interval_ms: Some(1_000),
         capital: Money::ZERO,
+        is_quarantined: false,
     }
 }
 
@@ -621,4 +622,40 @@ fn time_never_goes_back() {
     }
     assert_eq!(*last.lock().expect("unpoisoned"), Timestamp::from_nanos(11));
     assert_eq!(kit.counters.panics.get(), 0);
+}
+
+#[test]
+fn a_quarantined_instance_is_never_called_and_its_neighbours_run() {
+    let (quarantined, neighbour) = (Log::default(), Log::default());
+    let instances = vec![Instance { is_quarantined: true, ..buyer(0, &quarantined) }, logged(1, &neighbour)];
+    let mut kit = started(instances, Room::default());
+    kit.quote(100, 110);
+    kit.advance_ms(5);
+    kit.stop();
+    assert_eq!((quarantined.take(), neighbour.take().len()), (vec![], 3));
+    assert_eq!([0, 1].map(|index| state(&kit, index)), [InstanceState::Error, InstanceState::Stopped]);
+    assert_eq!(kit.take_orders().len(), 0);
+    let told = kit.take_notices().into_iter().find(|notice| notice.code == NoticeCode::StrategyQuarantined);
+    assert_eq!(told.map(|notice| notice.strategy), Some(StrategyId(0)));
+}
+
+#[test]
+fn risk_hears_from_the_thread_also_when_nothing_happens() {
+    let log = Log::default();
+    let mut kit = started(vec![logged(0, &log)], Room { marks: 2, ..Room::default() });
+    assert_eq!(kit.take_heartbeats(), 1);
+    for _ in 0..99 {
+        kit.advance_ms(1);
+    }
+    assert_eq!(kit.take_heartbeats(), 0);
+    kit.advance_ms(1);
+    assert_eq!(kit.take_heartbeats(), 1);
+    // A full lane: the newest is sent when there is room, and no more than is due.
+    for _ in 0..5 {
+        kit.advance_ms(100);
+    }
+    assert_eq!(kit.take_heartbeats(), 2);
+    kit.advance_ms(1);
+    kit.advance_ms(1);
+    assert_eq!(kit.take_heartbeats(), 1);
 }

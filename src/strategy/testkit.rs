@@ -50,6 +50,7 @@ pub struct Kit {
     open: Vec<OrderUpdate>,
     position: PositionState,
     bar_interval_ms: u64,
+    heartbeats: u64,
 }
 
 impl Kit {
@@ -85,6 +86,7 @@ impl Kit {
             instruments: vec![Self::INSTRUMENT],
             bar_interval_ms,
             capital,
+            is_quarantined: false,
         };
         Self::with(vec![instance], Room::default()).map_err(|errors| FieldError::new("", format!("{errors:?}")))
     }
@@ -132,6 +134,7 @@ impl Kit {
             open: Vec::new(),
             position: PositionState::default(),
             bar_interval_ms,
+            heartbeats: 0,
         })
     }
 
@@ -283,8 +286,18 @@ impl Kit {
     /// The marks that were sent since the last call.
     pub fn take_marks(&mut self) -> Vec<Mark> {
         let mut marks = Vec::new();
-        self.marks.drain(u64::MAX, |mark| marks.push(*mark));
+        let heartbeats = &mut self.heartbeats;
+        self.marks.drain(u64::MAX, |mark| match mark.instrument {
+            InstrumentId::NONE => *heartbeats += 1,
+            _ => marks.push(*mark),
+        });
         marks
+    }
+
+    /// How many marks without an instrument were sent since the last call: the shard's heartbeats. Takes all marks.
+    pub fn take_heartbeats(&mut self) -> u64 {
+        self.take_marks();
+        std::mem::take(&mut self.heartbeats)
     }
 
     /// The notices that were sent since the last call.

@@ -6,7 +6,7 @@
 use super::fixed::{Price, Quantity};
 use super::ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
 use super::money::Money;
-use super::order::{DenialReason, LiquiditySide, Order, OrderStatus, Side, TradingState};
+use super::order::{DenialReason, LiquiditySide, Order, OrderStatus, OrderType, Side, TradingState};
 use super::time::Timestamp;
 
 /// The best bid and ask. A side with quantity zero is empty.
@@ -207,7 +207,8 @@ pub struct CancelIntent {
 
 const _: () = assert!(size_of::<CancelIntent>() <= 64);
 
-/// Shard to risk: the market of an instrument in which there is a position or an order.
+/// Shard to risk: the market of an instrument in which there is a position or an order. With [`InstrumentId::NONE`] it
+/// tells of no market, but that the shard's thread still runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Mark {
@@ -432,10 +433,14 @@ pub struct OrderUpdate {
     pub client_order_id: ClientOrderId,
     /// Its limit price.
     pub price: Price,
+    /// Its stop price; zero where it is no stop order.
+    pub stop_price: Price,
     /// Its quantity.
     pub quantity: Quantity,
-    /// What of it is filled.
+    /// What of it is filled, as far as it is booked.
     pub filled: Quantity,
+    /// What of it the venue counts as filled: more than [`OrderUpdate::filled`] where a fill is still on its way to us.
+    pub venue_filled: Quantity,
     /// Price of the newest fill; zero where there is none.
     pub last_price: Price,
     /// When risk learned of it.
@@ -452,6 +457,8 @@ pub struct OrderUpdate {
     pub status: OrderStatus,
     /// Buy or sell.
     pub side: Side,
+    /// How it is priced.
+    pub order_type: OrderType,
 }
 
 const _: () = assert!(size_of::<OrderUpdate>() <= 128);

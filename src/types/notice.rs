@@ -57,6 +57,8 @@ pub enum NoticeCode {
     StrategyPanicked,
     /// A strategy was stopped.
     StrategyStopped,
+    /// A strategy is not run at all, as a handler of it had stopped the engine.
+    StrategyQuarantined,
     /// A handler took `observed` ns where `limit` is its budget.
     StrategySlow,
     /// The kill word was read.
@@ -94,6 +96,13 @@ pub enum NoticeCode {
     KillChanged,
     /// The venue sends nothing our way until `observed`, in ns since the epoch.
     VenueBan,
+    /// What a bracket should protect has no stop at the venue: `observed` the quantity, `limit` the failures so far, the
+    /// excerpt says why.
+    PositionUnprotected,
+    /// It has one again: `observed` the quantity.
+    PositionProtected,
+    /// A bracket ended, leaving `observed` of what it protected open; the excerpt says why.
+    BracketEnded,
     /// A line that a strategy wrote.
     StrategyLog,
     /// A strategy's signal: `observed` is its confidence in percent, the excerpt its reason.
