@@ -43,7 +43,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
-    /// Where what must outlive the engine is kept, and where operators speak to it.
+    /// Where what must outlive the engine is kept, and where operators speak to it; from the configuration file's folder
+    /// on.
     pub data_dir: PathBuf,
     /// How stages are spread over threads.
     pub layout: LayoutName,
@@ -403,7 +404,10 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| {
             ConfigErrors(vec![FieldError::new(path.display().to_string(), format!("cannot be read: {error}"))])
         })?;
-        Self::parse(&text)
+        let mut config = Self::parse(&text)?;
+        // Whoever names the file, from wherever, means the same directory.
+        config.engine.data_dir = path.with_file_name("").join(&config.engine.data_dir);
+        Ok(config)
     }
 
     /// Reads a configuration.

@@ -4,6 +4,7 @@
 
 use clap::{Parser, Subcommand};
 use gannet::control::command::{self, CheckArgs, RunArgs};
+use gannet::control::ctl::{self, CtlArgs};
 use gannet::control::demo::{self, DemoArgs};
 use gannet::exchange::command::{self as exchange, Arguments as ExchangeArgs};
 use gannet::strategy::command::{self as strategies, StrategiesArgs};
@@ -28,6 +29,8 @@ enum Command {
     Run(RunArgs),
     /// Judge a configuration, its keys and its venues' answers; name every finding.
     Check(CheckArgs),
+    /// Operate a running engine: kill, release, limits, overrides, status.
+    Ctl(CtlArgs),
     /// Run the simulated exchange alone, for any client that speaks Binance's protocols.
     Exchange(ExchangeArgs),
     /// List the strategies, show a parameter schema, start a new one.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => command::run(args),
         Command::Check(args) => command::check(args),
+        Command::Ctl(args) => ctl::run(args),
         Command::Exchange(args) => return exchange::run(args),
         Command::Strategies(args) => strategies::run(args, &mut std::io::stdout().lock()).map_err(|error| vec![error]),
     };

@@ -1,8 +1,10 @@
 //! `gannet run` and `gannet check`.
 
 use super::client::{VenueClient, credentials};
+use super::data_dir::DataDir;
 use super::demo::{print, stop_signal};
 use super::engine::{self, Run};
+use super::kill_file;
 use super::plane::NoDisplay;
 use crate::config::{Config, EXAMPLE};
 use crate::pipeline::clock::Clock;
@@ -12,7 +14,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// The file that is read where no other is named.
-const DEFAULT_FILE: &str = "gannet.toml";
+pub(super) const DEFAULT_FILE: &str = "gannet.toml";
 /// How far the venue's clock may be from ours: its own tolerance for requests from the future.
 const CLOCK_OFFSET_MAX_MS: i64 = 1_000;
 
@@ -21,7 +23,8 @@ const CLOCK_OFFSET_MAX_MS: i64 = 1_000;
 #[command(after_help = "Examples:
   gannet check --example > gannet.toml     a commented configuration to start from
   gannet run --config gannet.toml          trade until SIGINT or SIGTERM
-SIGINT and SIGTERM stop in order: strategies stop, working orders are canceled and their confirmations awaited.")]
+SIGINT and SIGTERM stop in order: strategies stop, working orders are canceled and their confirmations awaited.
+SIGUSR1 kills: no new orders, all orders are canceled, and it stays so over restarts; see gannet ctl --help.")]
 pub struct RunArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
@@ -64,13 +67,15 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
     if !errors.is_empty() {
         return Err(errors.into_iter().filter_map(Result::err).flatten().collect());
     }
+    let kill = KillSwitch::new();
+    kill_file::on_signal(kill.clone(), DataDir::new(&config.engine.data_dir)).map_err(|error| vec![error])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| vec![error.to_string()])?;
     let run = Run {
         config: &config,
         credentials: keys.into_iter().filter_map(Result::ok).collect(),
         seed: std::process::id(),
-        kill: KillSwitch::new(),
+        kill,
     };
     let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;
     print(&summary, args.json)

@@ -1,6 +1,8 @@
 //! `gannet demo`: everything on one machine with nothing to set up.
 
+use super::data_dir::DataDir;
 use super::engine::{self, Run};
+use super::kill_file;
 use super::plane::{Display, NoDisplay};
 use super::status::Status;
 use super::summary::{Summary, VenueSummary};
@@ -123,6 +125,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let keys =
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
     let kill = KillSwitch::new();
+    kill_file::on_signal(kill.clone(), DataDir::new(&config.engine.data_dir)).map_err(|error| vec![error])?;
     let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);

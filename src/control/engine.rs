@@ -4,6 +4,8 @@ use super::agree;
 use super::assemble::{Facts, ask_venues, assemble};
 use super::client::VenueClient;
 use super::data_dir::DataDir;
+use super::keeper::Keeper;
+use super::names::Names;
 use super::plane::{Display, Plane};
 use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
@@ -45,11 +47,14 @@ pub async fn run(
     let clock = Clock::wall();
     let data = DataDir::new(&config.engine.data_dir);
     let _lock = data.create().and_then(|()| data.lock()).map_err(|error| vec![error.to_string()])?;
+    let names = Names::of(config);
+    let keeper = Keeper::start(data.clone(), names.clone(), kill.clone()).map_err(|error| vec![error])?;
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch)?;
-    let assembly = assemble(config, &clients, &facts, &clock, seed)?;
+    let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
+    assembly.machine.risk.latches = data.state().map_err(|error| vec![error.to_string()])?.latches(&names);
     let machine = pipeline::build(assembly.machine, &clock, kill, Heartbeats::default())?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
@@ -58,9 +63,9 @@ pub async fn run(
     info!("epoch {}", facts.epoch);
 
     let clients = Arc::new(clients);
-    let names = config.strategies.iter().map(|strategy| strategy.name.clone()).collect();
-    let mut plane =
-        Plane::new(ends, counters, Arc::clone(&clients), Arc::clone(&facts.instruments), names, clock, seed);
+    let instruments = Arc::clone(&facts.instruments);
+    let mut plane = Plane::new(ends, counters, Arc::clone(&clients), instruments, names.strategies, clock, seed);
+    plane.keep_with(keeper.latches.clone());
     plane.warm_up(&assembly.warm_ups);
     plane.run(display, stop).await;
     let timeout = Duration::from_millis(config.engine.shutdown_timeout_ms);
@@ -69,6 +74,8 @@ pub async fn run(
         tracing::warn!("{open_orders} orders are not proven ended after {timeout:?}: look at the venue");
     }
     let stages = running.stop();
+    plane.drain();
+    drop(keeper);
     let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })
     else {
         return Err(vec!["the risk stage is gone: its thread panicked".to_owned()]);

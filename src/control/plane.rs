@@ -6,7 +6,7 @@ use super::status::{Status, is_warning};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{ColdEnds, Counters};
 use crate::types::{
-    FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Request, RiskCommand, ShardCommand, Side,
+    FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Latch, Request, RiskCommand, ShardCommand, Side,
     TradingState,
 };
 use crate::venue::binance::rest::Snapshot;
@@ -69,6 +69,8 @@ pub struct Plane {
     outgoing: Vec<VecDeque<FeedMessage>>,
     fetched: mpsc::UnboundedReceiver<Fetched>,
     results: mpsc::UnboundedSender<Fetched>,
+    /// To the keeper.
+    latches: Option<Sender<Latch>>,
     seed: u32,
 }
 
@@ -88,7 +90,12 @@ impl Plane {
         let (results, fetched) = mpsc::unbounded_channel();
         let outgoing = ends.venues.iter().map(|_| VecDeque::new()).collect();
         let status = Status::new((*instruments).clone(), strategies);
-        Self { ends, counters, clients, instruments, status, clock, outgoing, fetched, results, seed }
+        Self { ends, counters, clients, instruments, status, clock, outgoing, fetched, results, latches: None, seed }
+    }
+
+    /// What must outlive the process goes this way from now on.
+    pub fn keep_with(&mut self, keeper: Sender<Latch>) {
+        self.latches = Some(keeper);
     }
 
     /// Fetches the bars of the past; they go to the feeds as they come. Bars that cannot be had are asked for again
@@ -171,7 +178,7 @@ impl Plane {
     }
 
     /// Takes everything the hot plane has to say.
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         for lane in &mut self.ends.notices {
             let status = &mut self.status;
             lane.drain(u64::MAX, |notice| {
@@ -184,6 +191,12 @@ impl Plane {
             });
         }
         while self.ends.retired_limits.try_recv().is_ok() {}
+        // What the keeper has no room for waits in risk's lane.
+        while let Some(keeper) = self.latches.as_ref().filter(|keeper| !keeper.is_full())
+            && let Some(latch) = self.ends.latches.next()
+        {
+            let _ = keeper.try_send(latch);
+        }
         let status = &mut self.status;
         self.ends.positions.drain(u64::MAX, |report| status.position(report));
         for venue in &mut self.ends.venues {

@@ -428,8 +428,7 @@ mod tests {
     #[test]
     fn what_one_mapping_writes_the_other_reads() {
         let (_folder, engine, watchdog) = pair();
-        let expected =
-            Engine { pid: 42, started_ns: NOW, epoch: 0, generation: 1, phase: Phase::Starting, threads: 0 };
+        let expected = Engine { pid: 42, started_ns: NOW, epoch: 0, generation: 1, phase: Phase::Starting, threads: 0 };
         assert_eq!(watchdog.engine(), expected);
         engine.set_epoch(9);
         engine.set_trading(2);

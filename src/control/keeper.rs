@@ -1,0 +1,265 @@
+//! The keeper: a plain thread that writes down what must outlive the process.
+//!
+//! It does what waits for a disk, so that neither the async thread nor the one that watches the kill file ever does. What
+//! is killed, by whomever, is written at once; so is a limit that stopped a strategy; everything else within 200 ms.
+
+use super::data_dir::{DataDir, DataError};
+use super::kill_file::KillWatch;
+use super::names::{ENGINE, Names};
+use super::state::State;
+use crate::risk::{KillScope, KillSwitch};
+use crate::types::Latch;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tracing::{error, warn};
+
+/// How often it looks what there is to do.
+const INTERVAL: Duration = Duration::from_millis(5);
+/// The longest that a change waits for others to be written with it.
+const WRITE_INTERVAL: Duration = Duration::from_millis(200);
+/// Changes under way to it; while they fill the channel, the plane leaves them in risk's lane.
+const LATCHES: usize = 1_024;
+
+/// The running thread. Ends when it is dropped, with everything written.
+pub struct Keeper {
+    /// What risk says must outlive the process goes here.
+    pub latches: Sender<Latch>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Work {
+    dir: DataDir,
+    names: Names,
+    switch: KillSwitch,
+    _watch: KillWatch,
+    latches: Receiver<Latch>,
+    /// The generation of the kill switch that is on the disk.
+    written_generation: u64,
+    /// What is on the disk, as written last.
+    state: State,
+    waiting: Vec<Latch>,
+    is_urgent: bool,
+    written_at: Instant,
+    /// The newest failure, so that it is told once.
+    problem: Option<DataError>,
+}
+
+impl Keeper {
+    /// Sets what an earlier run left killed, watches the kill file, and keeps from now on.
+    ///
+    /// # Errors
+    /// Where the state cannot be trusted or written, or the system refuses a thread.
+    pub fn start(dir: DataDir, names: Names, switch: KillSwitch) -> Result<Self, String> {
+        let state = dir.state().map_err(|error| error.to_string())?;
+        for name in &state.kills {
+            let scope = names.scope(name);
+            switch.kill(scope.unwrap_or(KillScope::Engine));
+            match scope {
+                Some(_) => error!("KILL {name}: still killed from before the start"),
+                None => error!("KILL {ENGINE}: {name:?} is killed from before the start, and is nothing known here"),
+            }
+        }
+        let watch = KillWatch::start(dir.clone(), names.clone(), switch.clone())?;
+        let (latches, of_plane) = bounded(LATCHES);
+        let mut work = Work {
+            dir,
+            names,
+            switch,
+            _watch: watch,
+            latches: of_plane,
+            written_generation: 0,
+            state,
+            waiting: Vec::new(),
+            is_urgent: false,
+            written_at: Instant::now(),
+            problem: None,
+        };
+        // What is killed at the start is on the disk before anything runs.
+        work.keep().map_err(|error| error.to_string())?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        let run = move || {
+            while !seen.load(Ordering::Relaxed) {
+                work.poll();
+                std::thread::sleep(INTERVAL);
+            }
+            work.take();
+            if let Err(problem) = work.keep() {
+                error!("what must outlive this process is not written: {problem}");
+            }
+        };
+        let thread = std::thread::Builder::new().name("keeper".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| format!("the thread that keeps the state: {error}"))?;
+        Ok(Self { latches, is_over, thread: Some(thread) })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Work {
+    fn take(&mut self) {
+        for latch in self.latches.try_iter() {
+            self.is_urgent |=
+                stops(&latch) && !self.state.latches(&self.names).iter().any(|old| same_stop(old, &latch));
+            self.waiting.push(latch);
+        }
+    }
+
+    fn poll(&mut self) {
+        self.take();
+        let is_killed = self.switch.generation() != self.written_generation;
+        let is_due = self.written_at.elapsed() >= WRITE_INTERVAL;
+        // What failed is tried again when the next one is due.
+        let is_wanted = is_killed || self.is_urgent || !self.waiting.is_empty();
+        if !is_wanted || !(is_due || (is_killed || self.is_urgent) && self.problem.is_none()) {
+            return;
+        }
+        self.written_at = Instant::now();
+        match self.keep() {
+            Ok(()) => self.problem = None,
+            Err(problem) if self.problem.as_ref() != Some(&problem) => {
+                warn!("what must outlive this process is not written: {problem}");
+                self.problem = Some(problem);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Writes what is killed and what risk said.
+    fn keep(&mut self) -> Result<(), DataError> {
+        let killed = self.switch.read();
+        let kills: Vec<String> =
+            self.names.scopes().filter(|(_, scope)| killed.has(*scope)).map(|(name, _)| name).collect();
+        let (names, waiting) = (&self.names, &self.waiting);
+        self.state = self.dir.update_state(|state| {
+            state.kills.extend(kills);
+            waiting.iter().for_each(|latch| state.keep(latch, names));
+        })?;
+        self.waiting.clear();
+        self.is_urgent = false;
+        self.written_generation = killed.generation();
+        Ok(())
+    }
+}
+
+/// Whether a limit over time has stopped a strategy.
+const fn stops(latch: &Latch) -> bool {
+    matches!(latch, Latch::Strategy(latch) if latch.is_loss_tripped || latch.is_drawdown_tripped || latch.is_repeat_tripped)
+}
+
+/// Whether both are of one strategy, stopped by the same limits.
+fn same_stop(old: &Latch, new: &Latch) -> bool {
+    let stop = |latch: &Latch| match latch {
+        Latch::Strategy(latch) => {
+            Some((latch.strategy, latch.is_loss_tripped, latch.is_drawdown_tripped, latch.is_repeat_tripped))
+        }
+        Latch::Execution { .. } => None,
+    };
+    stop(old) == stop(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kill_file;
+    use super::*;
+    use crate::types::{InstrumentId, StrategyId, StrategyLatch};
+
+    fn scene() -> (tempfile::TempDir, DataDir, Names) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = DataDir::new(folder.path().join("data"));
+        dir.create().expect("made");
+        let names = Names {
+            venues: vec!["a".to_owned()],
+            instruments: vec!["a:X".to_owned()],
+            strategies: vec!["one".to_owned(), "two".to_owned()],
+        };
+        (folder, dir, names)
+    }
+
+    fn until(dir: &DataDir, is_true: impl Fn(&State) -> bool) {
+        let started = Instant::now();
+        while !is_true(&dir.state().expect("trusted")) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{:?}", dir.state());
+            std::thread::sleep(INTERVAL);
+        }
+    }
+
+    #[test]
+    fn a_kill_by_whomever_outlives_the_process() {
+        let (_folder, dir, names) = scene();
+        let one = KillScope::Strategy(StrategyId(0));
+        let switch = KillSwitch::new();
+        let keeper = Keeper::start(dir.clone(), names.clone(), switch.clone()).expect("started");
+        switch.kill(one);
+        until(&dir, |state| state.kills.contains("strategy:one"));
+        drop(keeper);
+        for swapped in [false, true] {
+            let mut names = names.clone();
+            if swapped {
+                names.strategies.reverse();
+            }
+            let switch = KillSwitch::new();
+            let _keeper = Keeper::start(dir.clone(), names.clone(), switch.clone()).expect("started");
+            assert_eq!(switch.read().has(one), !swapped, "by name, not by id");
+            assert_eq!(switch.read().has(KillScope::Strategy(StrategyId(1))), swapped);
+        }
+    }
+
+    #[test]
+    fn lines_and_state_both_count_at_the_start() {
+        let (_folder, dir, names) = scene();
+        kill_file::request(&dir, "venue:a").expect("written");
+        dir.update_state(|state| _ = state.kills.insert("strategy:two".to_owned())).expect("written");
+        let switch = KillSwitch::new();
+        let _keeper = Keeper::start(dir.clone(), names.clone(), switch.clone()).expect("started");
+        let killed: Vec<String> =
+            names.scopes().filter(|(_, scope)| switch.read().has(*scope)).map(|(name, _)| name).collect();
+        assert_eq!(killed, ["venue:a", "strategy:two"]);
+        let kept: Vec<String> = dir.state().expect("trusted").kills.into_iter().collect();
+        assert_eq!(kept, ["strategy:two", "venue:a"], "on the disk before anything runs");
+    }
+
+    #[test]
+    fn a_killed_name_that_is_gone_kills_everything() {
+        let (_folder, dir, names) = scene();
+        dir.update_state(|state| _ = state.kills.insert("strategy:renamed".to_owned())).expect("written");
+        let switch = KillSwitch::new();
+        let _keeper = Keeper::start(dir, names, switch.clone()).expect("started");
+        assert!(switch.read().has(KillScope::Engine));
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_trusted_is_refused_and_left_alone() {
+        let (_folder, dir, names) = scene();
+        let path = dir.file(State::FILE);
+        std::fs::write(&path, "{}").expect("written");
+        let refused = Keeper::start(dir, names, KillSwitch::new()).err().expect("refused");
+        assert!(refused.contains("state.json") && refused.contains("backup"), "{refused}");
+        assert_eq!(std::fs::read_to_string(path).expect("there"), "{}");
+    }
+
+    #[test]
+    fn latches_are_written_in_time_and_the_rest_at_the_end() {
+        let (_folder, dir, names) = scene();
+        let keeper = Keeper::start(dir.clone(), names, KillSwitch::new()).expect("started");
+        let latch =
+            StrategyLatch { strategy: StrategyId(1), is_loss_tripped: true, day: 3, ..StrategyLatch::default() };
+        keeper.latches.send(Latch::Strategy(latch)).expect("taken");
+        until(&dir, |state| state.strategies.get("two").is_some_and(|state| state.is_loss_tripped && state.day == 3));
+        let execution = |execution_id| Latch::Execution { instrument: InstrumentId(0), execution_id };
+        (1..=9).for_each(|id| keeper.latches.send(execution(id)).expect("taken"));
+        drop(keeper);
+        assert_eq!(dir.state().expect("trusted").executions["a:X"], 9);
+    }
+}
