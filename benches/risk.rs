@@ -213,6 +213,7 @@ fn risk(criterion: &mut Criterion) {
         instrument_limits: &INSTRUMENT_LIMITS,
         strategy_limits: &STRATEGY_LIMITS,
         account_limits: &ACCOUNT_LIMITS,
+        replaced: None,
         exposure: &Exposure::NONE,
         instrument_exposure: &Exposure::NONE,
         strategy_rate: Rate { limit: &RATE, left: 100 },

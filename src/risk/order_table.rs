@@ -33,13 +33,18 @@ pub struct OrderRecord {
     pub forced_cancels: u8,
     /// Whether the venue has shown that it knows the order.
     pub is_acknowledged: bool,
+    /// Whether this order and the one whose place it takes cannot both fill, so that the larger of the two is reserved.
+    pub is_exclusive: bool,
+    /// The newest order that was to take its place; [`ClientOrderId::NONE`] while there is none.
+    pub replaced_by: ClientOrderId,
     /// The venue's number of it; zero until told.
     pub venue_order_id: u64,
     /// What is booked of its fills.
     pub filled: Quantity,
     /// The most that the venue said was filled.
     pub venue_filled: Quantity,
-    /// What it may still fill: this is what exposure counts.
+    /// What it may still fill: this is what exposure counts. Of an order that excludes the one whose place it takes, what
+    /// it may fill beyond that one.
     pub reserve: Quantity,
     /// Price of the newest booked fill.
     pub last_price: Price,
@@ -190,7 +195,7 @@ impl OrderTable {
             if record.status.is_open() {
                 // The venue brought it back to life; it comes here again when it ends.
                 record.is_queued = false;
-            } else if record.is_dirty || record.reserve.0 > 0 || record.cancel == CancelStep::Wanted {
+            } else if record.is_dirty || record.due().0 > 0 || record.cancel == CancelStep::Wanted {
                 self.terminal.push_back(slot);
             } else {
                 let id = record.order.client_order_id;

@@ -2,7 +2,7 @@
 
 use super::approved::Approved;
 use super::budget::Budget;
-use super::controls::{self, Facts, Rate};
+use super::controls::{self, Facts, Rate, Replaced};
 use super::core::Core;
 use super::drift::Drift;
 use super::exposure::Exposure;
@@ -40,7 +40,8 @@ impl Core {
         if let Some(state) = self.instruments.get_mut(order.instrument.index()) {
             state.bucket.refill(&self.limits.instrument(order.instrument).rate, self.now);
         }
-        let facts = self.facts(intent, place);
+        let (on_wire, is_exclusive) = self.on_wire(intent);
+        let facts = self.facts(&on_wire, intent.order.quantity, place);
         let verdict = match controls::evaluate(&facts) {
             Ok(()) => Ok(0),
             Err(denial) => self.overrides.judge(&facts, denial),
@@ -54,7 +55,7 @@ impl Core {
         }
         // An order that passed has a permission, and so a place.
         let verdict = verdict.and_then(|used| {
-            self.approve(intent, sent, place.ok_or_else(not_permitted)?)?;
+            self.approve(&on_wire, sent, is_exclusive, place.ok_or_else(not_permitted)?)?;
             Ok(used)
         });
         match verdict {
@@ -64,8 +65,34 @@ impl Core {
         }
     }
 
+    /// The intent as the venue is to see it, and whether it excludes the order whose place it takes: of a replacement, the
+    /// quantity less what the replaced order has filled in our books. Where that leaves nothing the quantity stays as it
+    /// was asked for, and C30 denies it.
+    fn on_wire(&self, intent: &OrderIntent) -> (OrderIntent, bool) {
+        let replaces = intent.order.replaces;
+        let mut intent = *intent;
+        let replaced = if replaces == ClientOrderId::NONE { None } else { self.orders.get(replaces) };
+        let Some(replaced) = replaced else { return (intent, false) };
+        let rest = intent.order.quantity.0.saturating_sub(replaced.filled.0);
+        if rest > 0 {
+            intent.order.quantity = Quantity(rest);
+        }
+        (intent, replaced.filled.0 == 0)
+    }
+
+    /// The order whose place another is to take.
+    fn replaced(&self, id: ClientOrderId, wanted: Quantity) -> Option<Replaced<'_>> {
+        if id == ClientOrderId::NONE {
+            return None;
+        }
+        let record = self.orders.get(id)?;
+        let is_open = |id| self.orders.get(id).is_some_and(|other| other.status.is_open());
+        let is_settled = !is_open(record.order.replaces) && !is_open(record.replaced_by);
+        Some(Replaced { record, is_settled, wanted })
+    }
+
     /// Gathers what the controls look at.
-    fn facts<'a>(&'a self, intent: &'a OrderIntent, place: Option<u32>) -> Facts<'a> {
+    fn facts<'a>(&'a self, intent: &'a OrderIntent, wanted: Quantity, place: Option<u32>) -> Facts<'a> {
         let order = &intent.order;
         let holding = place.and_then(|place| self.books.holding(place));
         let market = self.books.market(order.instrument);
@@ -90,6 +117,7 @@ impl Core {
             instrument_limits,
             strategy_limits,
             account_limits,
+            replaced: self.replaced(order.replaces, wanted),
             exposure: holding.map_or(&NO_EXPOSURE, |holding| &holding.exposure),
             instrument_exposure: market.map_or(&NO_EXPOSURE, |market| &market.exposure),
             recent: strategy.map_or(&NOTHING_RECENT, |strategy| &strategy.recent),
@@ -119,7 +147,7 @@ impl Core {
     /// # Errors
     /// `ORDER_TABLE_FULL`: nothing was done. A gateway without room is not an error here: the order is in the table
     /// by then, and ends there as denied.
-    fn approve(&mut self, intent: &OrderIntent, order: Order, place: u32) -> Result<(), Denial> {
+    fn approve(&mut self, intent: &OrderIntent, order: Order, is_exclusive: bool, place: u32) -> Result<(), Denial> {
         let record = OrderRecord {
             order,
             status: OrderStatus::Created,
@@ -128,7 +156,7 @@ impl Core {
             approved_ns: self.now,
             updated_ns: self.now,
             holding: place,
-            reserve: order.quantity,
+            is_exclusive,
             ..OrderRecord::default()
         };
         let capacity = i128::try_from(self.orders.capacity()).unwrap_or(i128::MAX);
@@ -137,10 +165,9 @@ impl Core {
             limit: capacity,
             observed: capacity.saturating_add(1),
         })?;
-        self.books.reserve(place, order.side, 0, order.quantity.0);
-        self.rest(&order, Quantity::ZERO, order.quantity);
+        self.reserve_due(slot);
         self.remember(intent);
-        let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, false);
+        let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, is_exclusive);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));
         if let Some(venue) = venue
@@ -148,10 +175,23 @@ impl Core {
         {
             self.count_message(order.strategy, order.instrument);
             self.counters.approved.increment();
+            self.replace_requested(&order);
         } else {
             self.gateway_busy(slot);
         }
         Ok(())
+    }
+
+    /// The order whose place this one takes, if one, waits for that.
+    fn replace_requested(&mut self, order: &Order) {
+        if order.replaces == ClientOrderId::NONE {
+            return;
+        }
+        let Some(slot) = self.orders.find(order.replaces) else { return };
+        if let Some(record) = self.orders.at_mut(slot) {
+            record.replaced_by = order.client_order_id;
+        }
+        self.apply(slot, OrderEvent::ReplaceRequested);
     }
 
     /// Ends an order that never left the engine: denied, as the gateway had no room for it.

@@ -214,17 +214,51 @@ impl Core {
         if before.status != after.status || is_fill {
             self.update_shard(slot);
         }
+        let is_refused = matches!(after.status, OrderStatus::Rejected | OrderStatus::Denied);
+        if is_refused && before.status.is_open() {
+            self.replacement_refused(after.order.replaces);
+        }
         self.cancel_if_halted(slot, event);
     }
 
-    /// Holds what the order may still fill against the limits: no more, no less.
-    fn reserve_due(&mut self, slot: u32) {
+    /// Holds what the order may still fill against the limits: no more, no less. What it leaves of a pair is held for the
+    /// order that takes its place.
+    pub(super) fn reserve_due(&mut self, slot: u32) {
+        self.hold(slot);
+        let next = self.orders.at(slot).map_or(ClientOrderId::NONE, |record| record.replaced_by);
+        if next != ClientOrderId::NONE
+            && let Some(next) = self.orders.find(next)
+        {
+            self.hold(next);
+        }
+    }
+
+    fn hold(&mut self, slot: u32) {
+        let Some(record) = self.orders.at(slot) else { return };
+        let shared = if record.is_exclusive { self.shared(record) } else { Quantity::ZERO };
+        let due = Quantity(record.due().0.saturating_sub(shared.0).max(0));
         let Some(record) = self.orders.at_mut(slot) else { return };
-        let due = record.due();
         let before = std::mem::replace(&mut record.reserve, due);
         let (order, holding) = (record.order, record.holding);
         self.books.reserve(holding, order.side, before.0, due.0);
         self.rest(&order, before, due);
+    }
+
+    /// What is held for the order whose place this one takes: as only one of them can fill, that much of this one is held
+    /// already. Not so where the venue shows that it did not keep to it: one has filled, and the other works.
+    fn shared(&self, record: &OrderRecord) -> Quantity {
+        let Some(replaced) = self.orders.get(record.order.replaces) else { return Quantity::ZERO };
+        let has_filled = replaced.filled.0 > 0 || replaced.venue_filled.0 > 0;
+        if has_filled && record.is_acknowledged { Quantity::ZERO } else { replaced.reserve }
+    }
+
+    /// The order that was to take the place of this one never will.
+    fn replacement_refused(&mut self, replaced: ClientOrderId) {
+        if replaced != ClientOrderId::NONE
+            && let Some(slot) = self.orders.find(replaced)
+        {
+            self.apply(slot, OrderEvent::ReplaceRejected);
+        }
     }
 
     /// A halted engine leaves no order working: one that comes back to life is canceled again.

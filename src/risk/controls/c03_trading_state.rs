@@ -4,7 +4,8 @@ use super::{Facts, deny, room};
 use crate::risk::exposure::Exposure;
 use crate::types::{Denial, DenialReason, Side, TradingState};
 
-/// `limit` and `observed` of a reduce-only denial: the quantity that could still be reduced, and the order's.
+/// `limit` and `observed` of a reduce-only denial: the quantity that could still be reduced, and the order's (of one that
+/// excludes the order whose place it takes, what it has more than that one).
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
@@ -14,21 +15,21 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         TradingState::Active | TradingState::ReduceOnly => {}
     }
     if order.is_reduce_only || facts.trading_state == TradingState::ReduceOnly {
-        reduces(facts.exposure, order.side, order.quantity.0)?;
+        reduces(facts.exposure, order.side, facts.added())?;
     }
     if facts.instrument_state == TradingState::ReduceOnly {
-        reduces(facts.instrument_exposure, order.side, order.quantity.0)?;
+        reduces(facts.instrument_exposure, order.side, facts.added())?;
     }
     Ok(())
 }
 
 /// Whether the position comes closer to zero, and no further than zero.
-fn reduces(exposure: &Exposure, side: Side, quantity: i64) -> Result<(), Denial> {
+fn reduces(exposure: &Exposure, side: Side, added: i128) -> Result<(), Denial> {
     let room = room(exposure, side);
-    if i128::from(quantity) <= room {
+    if added <= room {
         return Ok(());
     }
-    deny(DenialReason::ReduceOnlyIncrease, room, quantity)
+    deny(DenialReason::ReduceOnlyIncrease, room, added)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use crate::risk::exposure::Exposure;
 use crate::types::{Denial, DenialReason, Quantity};
 
 /// `limit` and `observed` are quantities: how far long (of a buy) or short (of a sell) it may be and would be. First
-/// the strategy's own position, then that of all strategies together.
+/// the strategy's own position, then that of all strategies together. An order that excludes the one whose place it
+/// takes counts as far as it goes beyond that one.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     within(facts, facts.exposure, facts.limits.max_position)?;
@@ -18,8 +19,7 @@ fn within(facts: &Facts<'_>, exposure: &Exposure, limit: Quantity) -> Result<(),
     if limit <= 0 {
         return unconfigured(limit, 18);
     }
-    let order = &facts.intent.order;
-    let worst = exposure.worst(order.side).saturating_add(i128::from(order.quantity.0));
+    let worst = exposure.worst(facts.intent.order.side).saturating_add(facts.added());
     if worst <= limit {
         return Ok(());
     }

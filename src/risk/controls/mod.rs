@@ -8,8 +8,8 @@
 //! Controls are pure: they change nothing, and all of them together look at one order of one strategy at one instant.
 
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Instrument, Money, Order, OrderIntent, OrderType, Price, SessionState, Side,
-    Timestamp, TradingState,
+    ClientOrderId, Denial, DenialReason, Instrument, Money, Order, OrderIntent, OrderType, Price, Quantity,
+    SessionState, Side, Timestamp, TradingState,
 };
 
 use super::budget::Budget;
@@ -18,6 +18,7 @@ use super::drift::Drift;
 use super::exposure::Exposure;
 use super::kill::Kills;
 use super::limits::{AccountLimits, InstrumentLimits, Limits, RateLimit, StrategyLimits};
+use super::order_table::OrderRecord;
 use super::ratio::OrderToTrade;
 use super::recent::Recent;
 use super::resting::OpenOrders;
@@ -69,6 +70,7 @@ controls_in_order! {
     c25_venue_budget,
     c26_repeats,
     c27_order_to_trade,
+    c30_amend,
     c41_identity,
 }
 
@@ -81,11 +83,31 @@ pub struct Rate<'a> {
     pub left: u64,
 }
 
+/// The order whose place another is to take.
+#[derive(Clone, Copy, Debug)]
+pub struct Replaced<'a> {
+    /// The order.
+    pub record: &'a OrderRecord,
+    /// Whether no other order is on its way to take its place, and its own place is taken for good.
+    pub is_settled: bool,
+    /// How much is wanted in all, what it has filled included.
+    pub wanted: Quantity,
+}
+
+impl Replaced<'_> {
+    /// Whether only one of the two can fill: the venue is asked to replace it only if it has no fill.
+    #[must_use]
+    pub const fn is_exclusive(&self) -> bool {
+        self.record.filled.0 == 0
+    }
+}
+
 /// Everything that a control may look at. Where the order names something unknown, its limits are [`Limits::NONE`] and
 /// the like, which deny, and its exposure is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// The order, and the market it was decided in.
+    /// The order, and the market it was decided in. Of a replacement the quantity is what goes out: what the replaced
+    /// order has filled is taken off.
     pub intent: &'a OrderIntent,
     /// Risk's instant.
     pub now: Timestamp,
@@ -111,6 +133,8 @@ pub struct Facts<'a> {
     pub strategy_limits: &'a StrategyLimits,
     /// Limits of the account.
     pub account_limits: &'a AccountLimits,
+    /// The order whose place it takes; `None` for a new one, and where there is no such order.
+    pub replaced: Option<Replaced<'a>>,
     /// What the strategy has at stake in this instrument.
     pub exposure: &'a Exposure,
     /// What all strategies have at stake in it.
@@ -142,6 +166,17 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// By how much the order raises what may still fill on its side: its quantity, or, where only one of it and the order
+    /// whose place it takes can fill, what it has more than that one.
+    #[inline]
+    fn added(&self) -> i128 {
+        let quantity = i128::from(self.intent.order.quantity.0);
+        match &self.replaced {
+            Some(replaced) if replaced.is_exclusive() => (quantity - i128::from(replaced.record.reserve.0)).max(0),
+            _ => quantity,
+        }
+    }
+
     /// The order as it is sent: what C15 makes of a market order.
     pub(super) fn protected_order(&self) -> Order {
         let order = &self.intent.order;
@@ -153,7 +188,7 @@ impl Facts<'_> {
     /// Whether the order only brings the strategy's position closer to zero, even if all that is on its way on this
     /// side fills.
     fn is_reducing(&self) -> bool {
-        i128::from(self.intent.order.quantity.0) <= room(self.exposure, self.intent.order.side)
+        self.added() <= room(self.exposure, self.intent.order.side)
     }
 
     /// The touch that the order would take from; `None` where that side is empty.

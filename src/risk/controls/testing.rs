@@ -115,6 +115,7 @@ impl Case {
             instrument_limits: &self.instrument_limits,
             strategy_limits: &self.strategy_limits,
             account_limits: &self.account_limits,
+            replaced: None,
             exposure: &self.exposure,
             instrument_exposure: &self.instrument_exposure,
             recent: &Recent::NONE,
@@ -148,6 +149,6 @@ pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Resul
 #[test]
 fn every_control_lets_a_good_order_pass() {
     assert_eq!(Case::new().with(super::evaluate), Ok(()));
-    assert_eq!(super::CONTROLS.len(), 24);
+    assert_eq!(super::CONTROLS.len(), 25);
     assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
 }

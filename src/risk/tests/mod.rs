@@ -1,8 +1,10 @@
 //! The stage as a whole: a rig that stands for all its neighbours, scenarios, and a naive reference model.
 
+mod arrivals;
 mod configs;
 mod differential;
 mod lanes;
 mod orders;
+mod replaces;
 mod rig;
 mod states;

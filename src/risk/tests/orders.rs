@@ -1,64 +1,7 @@
 //! Orders and reports: what becomes of an order, its exposure and its fills.
 
 use super::rig::{Rig, config, fill};
-use crate::risk::CancelStep;
 use crate::types::*;
-
-/// Every order of `items`.
-fn permutations<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
-    if items.len() <= 1 {
-        return vec![items.to_vec()];
-    }
-    let mut all = Vec::new();
-    for (position, &first) in items.iter().enumerate() {
-        let mut rest = items.to_vec();
-        rest.remove(position);
-        for mut tail in permutations(&rest) {
-            tail.insert(0, first);
-            all.push(tail);
-        }
-    }
-    all
-}
-
-#[test]
-fn six_reports_in_any_order_end_in_one_state() {
-    let plain =
-        |id, kind| ExecutionReport { client_order_id: id, kind, venue_order_id: 7, ..ExecutionReport::default() };
-    for (last, last_cumulative, expected) in [
-        (ReportKind::Fill, 10, (OrderStatus::Filled, 10, 0)),
-        (ReportKind::Fill, 9, (OrderStatus::PartiallyFilled, 9, 1)),
-        (ReportKind::Canceled, 7, (OrderStatus::Canceled, 7, 0)),
-        (ReportKind::Expired, 7, (OrderStatus::Expired, 7, 0)),
-    ] {
-        let mut ends = Vec::new();
-        for (run, order) in permutations(&[0, 1, 2, 3, 4, 5]).into_iter().enumerate() {
-            let mut rig = Rig::with_lanes_of(&config(), 64);
-            let id = rig.place(Side::Buy, 10);
-            rig.cancel(id);
-            rig.poll();
-            for report in order {
-                rig.report(match report {
-                    0 => plain(id, ReportKind::Sent),
-                    1 => plain(id, ReportKind::Accepted),
-                    2 => fill(id, 1, 3, 3),
-                    3 => fill(id, 2, 4, 7),
-                    4 => plain(id, ReportKind::CancelRejected),
-                    _ if last == ReportKind::Fill => fill(id, 3, last_cumulative - 7, last_cumulative),
-                    _ => ExecutionReport { cumulative_quantity: Quantity(7), ..plain(id, last) },
-                });
-            }
-            let record = rig.order(id);
-            assert_eq!((record.status, record.filled.0, record.reserve.0), expected, "run {run}");
-            assert_eq!(record.cancel, CancelStep::None);
-            let holding = rig.risk.holdings()[0];
-            assert_eq!(holding.open_orders, u32::from(record.reserve.0 > 0));
-            ends.push((rig.exposure(), holding.position));
-        }
-        assert_eq!(ends.len(), 720);
-        assert!(ends.iter().all(|end| *end == ends[0]));
-    }
-}
 
 #[test]
 fn an_order_counts_as_open_until_its_fills_are_booked() {

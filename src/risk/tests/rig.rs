@@ -227,6 +227,16 @@ impl Rig {
         intent.order.client_order_id
     }
 
+    /// Asks for another order in the place of one, `quantity` in all; answers its id, whether it was denied or not.
+    pub fn replace(&mut self, replaces: ClientOrderId, quantity: i64) -> ClientOrderId {
+        let side = self.risk.orders().get(replaces).map_or(Side::Buy, |record| record.order.side);
+        let mut intent = self.intent(side, quantity);
+        intent.order.replaces = replaces;
+        self.send(&intent).expect("room");
+        self.poll();
+        intent.order.client_order_id
+    }
+
     pub fn cancel(&mut self, id: ClientOrderId) {
         let cancel = CancelIntent { client_order_id: id, strategy: id.strategy(), ..CancelIntent::default() };
         self.cancels[usize::from(id.strategy().0)].try_send(cancel).expect("room");
@@ -256,6 +266,17 @@ impl Rig {
 
     pub fn denials(&self) -> Vec<(DenialReason, u64)> {
         self.risk.denied().collect()
+    }
+
+    /// The newest denial that people were told of.
+    pub fn denial(&mut self) -> Option<(DenialReason, i128, i128)> {
+        let mut newest = None;
+        self.notices.drain(u64::MAX, |notice| {
+            if notice.code == NoticeCode::Denied {
+                newest = Some((notice.reason, notice.limit, notice.observed));
+            }
+        });
+        newest
     }
 
     pub fn notices(&mut self) -> Vec<NoticeCode> {
