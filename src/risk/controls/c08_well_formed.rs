@@ -198,6 +198,79 @@ mod tests {
     }
 
     #[test]
+    fn stop_orders_have_a_stop_price_that_keeps_the_filters() {
+        let stop = |order_type, stop_price, price| {
+            judge(|case| {
+                let order = &mut case.intent.order;
+                (order.order_type, order.stop_price, order.price) = (order_type, Price(stop_price), Price(price));
+            })
+        };
+        for (stop_price, expected) in [
+            (i64::MIN, denied(DenialReason::BadPrice, 10, i128::from(i64::MIN))),
+            (0, denied(DenialReason::BadPrice, 10, 0)),
+            (9, denied(DenialReason::BadPrice, 10, 9)),
+            (10, Ok(())),
+            (9_999, denied(DenialReason::BadTick, 5, 9_999)),
+            (20_000, Ok(())),
+            (20_001, denied(DenialReason::BadPrice, 20_000, 20_001)),
+            (i64::MAX, denied(DenialReason::BadPrice, 20_000, i128::from(i64::MAX))),
+        ] {
+            assert_eq!(stop(OrderType::Stop, stop_price, 0), expected, "{stop_price}");
+            assert_eq!(stop(OrderType::StopLimit, stop_price, 10_000), expected, "{stop_price}");
+        }
+        assert_eq!(stop(OrderType::StopLimit, 10_000, 9_999), denied(DenialReason::BadTick, 5, 9_999));
+        assert_eq!(stop(OrderType::StopLimit, 10_000, 0), denied(DenialReason::BadPrice, 10, 0));
+        let refusal = denied(DenialReason::BadOrder, 0, 1);
+        assert_eq!(stop(OrderType::Stop, 10_000, 10_000), refusal, "with a limit price");
+        assert_eq!(stop(OrderType::Limit, 10_000, 10_000), refusal, "with a stop price");
+        assert_eq!(stop(OrderType::Market, 10_000, 0), refusal, "with a stop price");
+    }
+
+    #[test]
+    fn stop_orders_rest_are_not_post_only_and_are_worth_their_prices() {
+        // 100.00 × 0.00010 and 200.00 × 0.00010.
+        const NOTIONAL: i128 = 10_000_000_000_000_000;
+        let stop = |order_type, change: fn(&mut Case)| {
+            judge(|case| {
+                let order = &mut case.intent.order;
+                (order.order_type, order.stop_price) = (order_type, Price(20_000));
+                order.price = if order_type == OrderType::Stop { Price::ZERO } else { Price(10_000) };
+                change(case);
+            })
+        };
+        let refusal = denied(DenialReason::BadOrder, 0, 1);
+        for order_type in [OrderType::Stop, OrderType::StopLimit] {
+            assert_eq!(stop(order_type, |case| case.intent.order.time_in_force = TimeInForce::Day), Ok(()));
+            assert_eq!(stop(order_type, |case| case.intent.order.is_post_only = true), refusal);
+            for change in [
+                (|case| case.intent.order.time_in_force = TimeInForce::ImmediateOrCancel) as fn(&mut Case),
+                |case| case.intent.order.time_in_force = TimeInForce::FillOrKill,
+            ] {
+                assert_eq!(stop(order_type, change), refusal);
+            }
+        }
+        let least: fn(&mut Case) = |case| case.instrument.notional_min = Money(2 * NOTIONAL);
+        assert_eq!(stop(OrderType::Stop, least), Ok(()));
+        assert_eq!(stop(OrderType::StopLimit, least), denied(DenialReason::MinNotional, 2 * NOTIONAL, NOTIONAL));
+        // The market's own bound on quantities is for what becomes a market order.
+        assert_eq!(stop(OrderType::StopLimit, |case| case.intent.order.quantity = Quantity(52)), Ok(()));
+        let large = denied(DenialReason::BadQuantity, 50, 52);
+        assert_eq!(stop(OrderType::Stop, |case| case.intent.order.quantity = Quantity(52)), large);
+    }
+
+    #[test]
+    fn orders_for_the_day_are_orders_that_rest() {
+        let day = |change: fn(&mut Case)| {
+            judge(|case| {
+                case.intent.order.time_in_force = TimeInForce::Day;
+                change(case);
+            })
+        };
+        assert_eq!(day(|_| {}), Ok(()));
+        assert_eq!(day(|case| case.intent.order.is_post_only = true), Ok(()));
+    }
+
+    #[test]
     fn fields_that_contradict_each_other() {
         let refusal = denied(DenialReason::BadOrder, 0, 1);
         assert_eq!(judge(|case| case.intent.order.strategy = StrategyId(1)), refusal);

@@ -28,6 +28,12 @@ impl Lifted {
         }
     }
 
+    #[cfg(test)]
+    pub(in crate::risk) fn new(table: &crate::risk::LimitsTable) -> Self {
+        let (limits, instrument) = (table.permissions[0], table.instruments[0]);
+        Self { limits, instrument, strategy: table.strategies[0], account: table.accounts[0] }
+    }
+
     /// The same facts under these limits.
     pub(in crate::risk) const fn facts<'a>(&'a self, facts: &Facts<'a>) -> Facts<'a> {
         Facts {

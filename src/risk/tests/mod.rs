@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod configs;
+mod controls;
 mod differential;
 mod lanes;
 mod orders;
