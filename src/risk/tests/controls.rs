@@ -101,7 +101,7 @@ fn prices_that_walk_up() {
     config.limits.instruments[0].max_drift_bps = 50;
     config.limits.instruments[0].drift_window_ns = 800_000_000;
     let mut rig = Rig::new(&config);
-    let mut at = |rig: &mut Rig, mid: i64| {
+    let at = |rig: &mut Rig, mid: i64| {
         let mut intent = rig.intent(Side::Buy, 20);
         intent.order.price = Price(mid);
         (intent.stamp.bid, intent.stamp.ask) = (Price(mid - 1), Price(mid + 1));
