@@ -8,7 +8,9 @@ use super::status::Status;
 use super::summary::{Summary, VenueSummary};
 use super::view::{Totals, draw};
 use crate::config::{Config, LayoutName};
-use crate::exchange::{DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, Speed};
+use crate::exchange::{
+    DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Exchange, ExchangeConfig, FaultConfig, FaultRates, Speed,
+};
 use crate::metrics::Counter;
 use crate::pipeline::Counters;
 use crate::risk::KillSwitch;
@@ -49,6 +51,9 @@ pub enum LayoutChoice {
   gannet demo                        trade until Ctrl-C, with a live view
   gannet demo --for 15s --json       trade for 15 seconds, print one JSON object
   gannet demo --speed 50 --layout split
+  gannet demo --faults storm --seed 7     everything that can go wrong at a venue goes wrong until the demo stops; then
+                                          the books must agree all the same
+  gannet demo --faults storm,ban=0        the same without bans; `gannet exchange --help` lists all kinds
   gannet exchange --listen 127.0.0.1:9800 &  gannet demo --exchange 127.0.0.1:9800")]
 pub struct DemoArgs {
     /// How long to trade: 15s, 2m, 1h. Without it, until Ctrl-C.
@@ -57,7 +62,11 @@ pub struct DemoArgs {
     /// How many times faster than recorded the market moves [default: 10].
     #[arg(long, value_name = "N", value_parser = parse_speed, conflicts_with = "exchange")]
     pub speed: Option<f64>,
-    /// Starts everything that is drawn by chance.
+    /// What goes wrong at the venue, from the first order until the demo is stopped: `calm`, `storm`, or KIND=RATE by
+    /// commas. After the faults end, the books agree.
+    #[arg(long, value_name = "PRESET|SPEC", default_value = "calm", value_parser = FaultRates::parse, conflicts_with = "exchange")]
+    pub faults: FaultRates,
+    /// Starts everything that is drawn by chance, what goes wrong too.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u32,
     /// How the stages are spread over threads [default: by the number of cores].
@@ -107,6 +116,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         None => {
             let mut config = ExchangeConfig::shipped().map_err(|error| one(&error))?;
             config.speed = speed(args.speed.unwrap_or(SPEED));
+            config.faults = FaultConfig { seed: args.seed.into(), rates: args.faults, waits_for_order: true };
             let exchange = Exchange::start(&config).map_err(|error| one(&error))?;
             let address = exchange.address();
             (Some(exchange), address)
@@ -129,6 +139,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);
+    let calm = || exchange.iter().for_each(Exchange::end_faults);
     let is_shown = !args.json && std::io::stdout().is_terminal();
     let summary = runtime.block_on(async {
         if is_shown {
@@ -136,16 +147,24 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
             let key = view.stop_key();
             let stop = async {
                 tokio::select! { () = stop => {}, () = key => {} }
+                calm();
             };
             engine::run(engine, &mut view, stop).await
         } else {
             super::log_to_stderr("warn");
+            let stop = async {
+                stop.await;
+                calm();
+            };
             engine::run(engine, &mut NoDisplay, stop).await
         }
     });
     // The last requests are answered: only now may the exchange go.
     if let Some(exchange) = exchange {
-        exchange.stop();
+        let faults = exchange.stop().faults;
+        if faults.total() > 0 {
+            eprintln!("faults: {faults}");
+        }
     }
     print(&summary?, args.json)
 }

@@ -1,6 +1,5 @@
 //! One list of requests for both ways in: what each is called, weighs and does.
 
-use super::clock::wall_ns;
 use super::core::Core;
 use super::error::ApiError;
 use super::request::Params;
@@ -157,8 +156,8 @@ impl Core {
         operation: Operation,
         params: &Params,
         proof: &Proof<'_>,
+        now_ms: u64,
     ) -> Result<String, ApiError> {
-        let now_ms = wall_ns() / 1_000_000;
         let answer = self.answer(operation, params, proof, now_ms);
         self.summary.refused += u64::from(answer.is_err());
         answer

@@ -1,7 +1,7 @@
 //! `gannet exchange`: the simulated exchange alone, for any client.
 
 use super::config::{AccountConfig, ExchangeConfig, ExchangeError, Filters, RecordingSource, Speed, SymbolConfig};
-use super::{DEMO_ED25519_API_KEY, Exchange, Key};
+use super::{DEMO_ED25519_API_KEY, Exchange, FaultConfig, FaultRates, Key};
 use crate::matching::{Fees, PRECISION};
 use crate::types::parse_fixed;
 use std::net::SocketAddr;
@@ -18,6 +18,8 @@ Examples:
   gannet exchange --data btcusdt.gz --speed max       a recording of your own, as fast as its clients read
   gannet exchange --data BTCFUSDT=usdm_btcusdt.gz     the same, served under another name
   gannet exchange --account me:my-key:my-secret:USDT=1000,BTC=0.5
+  gannet exchange --faults storm --seed 7             everything goes wrong, from the first order on
+  gannet exchange --faults report_dropped=2,cut=0.5   2 % of user events lost, a connection broken every two minutes
 
 A client needs: REST http://ADDRESS/api/v3, streams ws://ADDRESS/ws or /stream, WebSocket API ws://ADDRESS/ws-api/v3.
 A recording has lines `<receive ns> <frame>` of one symbol's @bookTicker, @trade and @depth streams and a REST snapshot.")]
@@ -48,6 +50,16 @@ pub struct Arguments {
     /// Tick and lot of a symbol [default: as fine as its recording]
     #[arg(long = "filters", value_name = "SYMBOL:TICK,LOT", value_parser = parse_filters)]
     filters: Vec<(String, Filters)>,
+    /// What goes wrong from the first order on: `calm`, `storm`, and KIND=RATE to change a rate, by commas. Rates are percent
+    /// of messages (report_dropped, report_duplicated, report_delayed, report_reordered, answer_dropped, answer_delayed,
+    /// answer_late, request_swallowed, request_delayed, cut_before, cut_after, too_many_requests, unknown_done,
+    /// unknown_not_done) or times a minute (cut, stall, ban, stream_terminated, server_shutdown, external_order,
+    /// external_cancel, transfer, market_cut)
+    #[arg(long, value_name = "PRESET|SPEC", default_value = "calm", value_parser = FaultRates::parse)]
+    faults: FaultRates,
+    /// Decides what goes wrong
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
 }
 
 /// Reads `N` with at most three decimals, `0` or `max`.
@@ -119,6 +131,7 @@ impl Arguments {
         (config.listen, config.speed, config.fees) = (self.listen, self.speed, self.fees);
         config.start_offset = Duration::from_secs(self.start);
         config.latency = Duration::from_millis(self.latency);
+        config.faults = FaultConfig { seed: self.seed, rates: self.faults, waits_for_order: true };
         if !self.accounts.is_empty() {
             config.accounts.clone_from(&self.accounts);
         }
@@ -216,5 +229,8 @@ fn serve(arguments: &Arguments) -> Result<(), ExchangeError> {
         summary.refused,
         summary.slow_clients
     );
+    if summary.faults.total() > 0 {
+        println!("faults: {}", summary.faults);
+    }
     Ok(())
 }

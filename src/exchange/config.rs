@@ -1,7 +1,9 @@
 //! What the exchange serves, to whom, and how fast.
 
 use super::auth::{DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Key, KeyError};
+use super::faults::FaultConfig;
 use super::recording::RecordingError;
+use super::walk::WalkConfig;
 use crate::matching::{Fees, UNIT};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -121,6 +123,10 @@ pub struct ExchangeConfig {
     /// New orders of an account in 10 seconds. Binance allows 100; a local run at many times the recorded pace needs
     /// more.
     pub order_limit: u32,
+    /// A market by chance in place of the recorded one; then symbols need filters and no recordings.
+    pub walk: Option<WalkConfig>,
+    /// What goes wrong.
+    pub faults: FaultConfig,
 }
 
 impl ExchangeConfig {
@@ -164,6 +170,8 @@ impl ExchangeConfig {
             latency: Duration::ZERO,
             weight_limit: 6_000,
             order_limit: 1_000,
+            walk: None,
+            faults: FaultConfig::CALM,
         })
     }
 }

@@ -5,16 +5,18 @@ use super::bars::Bars;
 use super::book::PublicBook;
 use super::config::{ExchangeConfig, ExchangeError, Filters};
 use super::error::ApiError;
+use super::faults::{FaultCounts, Faults};
 use super::hub::Hub;
 use super::limits::Limits;
 use super::orders::{FillRecord, OrderRecord};
 use super::recording::{Level, Recording};
 use super::replay::Replay;
 use super::text::decimal;
+use super::walk::Walk;
 use crate::matching::{AccountId, Ledger, Market, UNIT};
 use crate::types::{AssetId, Quantity};
 use axum::extract::ws::Utf8Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use tokio::sync::mpsc;
 
@@ -38,13 +40,14 @@ pub(super) struct SymbolState {
     pub top: (u64, Level, Level),
     pub trades: VecDeque<PublicTrade>,
     pub aggregates: VecDeque<PublicTrade>,
+    pub next_aggregate: u64,
     pub bars: Bars,
     /// Depth changes since the last event of the slow stream, and the id of the first.
     pub slow_depth: Option<(u64, PublicChanges)>,
 }
 
 /// The newest quantity of each changed price, bids and asks.
-pub(super) type PublicChanges = (std::collections::BTreeMap<i64, i64>, std::collections::BTreeMap<i64, i64>);
+pub(super) type PublicChanges = (BTreeMap<i64, i64>, BTreeMap<i64, i64>);
 
 /// A public trade, or an aggregate of some.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +77,15 @@ pub(super) struct UserListener {
     pub queue: mpsc::Sender<Utf8Bytes>,
 }
 
+/// What was decided over a session from outside; its [`Link`](super::link::Link) obeys.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SessionOrders {
+    /// From when on its connection is broken; zero for never.
+    pub cut_at_ns: u64,
+    /// Until when it stands still.
+    pub stalled_until_ns: u64,
+}
+
 /// What happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -91,6 +103,8 @@ pub struct Summary {
     pub fills: u64,
     /// Clients cut off because they did not read.
     pub slow_clients: u64,
+    /// Faults that were injected.
+    pub faults: FaultCounts,
 }
 
 pub(super) struct Core {
@@ -103,7 +117,14 @@ pub(super) struct Core {
     pub executions: u64,
     pub hub: Hub,
     pub users: Vec<UserListener>,
+    /// The open sessions of the WebSocket API, by number, and what was decided over them.
+    pub sessions: BTreeMap<u64, SessionOrders>,
     pub replay: Replay,
+    /// The market, where it is not recorded.
+    pub walk: Option<Walk>,
+    pub faults: Faults,
+    /// The instant of the input that is worked on.
+    pub now_ns: u64,
     pub limits: Limits,
     pub fees: crate::matching::Fees,
     pub summary: Summary,
@@ -117,7 +138,10 @@ impl Core {
         let mut symbols: Vec<SymbolState> = Vec::new();
         let mut recordings = Vec::new();
         for symbol in &config.symbols {
-            let recording = Recording::load(&symbol.recordings)?;
+            let recording = match config.walk {
+                None => Recording::load(&symbol.recordings)?,
+                Some(_) => Recording::default(),
+            };
             let name = if symbol.symbol.is_empty() { recording.symbol.clone() } else { symbol.symbol.to_uppercase() };
             if symbols.iter().any(|known| known.name == name) {
                 return Err(ExchangeError::Config(format!("two recordings are served as {name}: rename one of them")));
@@ -141,10 +165,13 @@ impl Core {
                 top: (0, (0, 0), (0, 0)),
                 trades: VecDeque::new(),
                 aggregates: VecDeque::new(),
+                next_aggregate: 1,
                 bars: Bars::default(),
                 slow_depth: None,
             });
-            recordings.push(recording);
+            if config.walk.is_none() {
+                recordings.push(recording);
+            }
         }
         for (asset, _) in config.accounts.iter().flat_map(|account| &account.balances) {
             asset_id(&mut assets, asset)?;
@@ -180,13 +207,18 @@ impl Core {
             executions: 0,
             hub: Hub::default(),
             users: Vec::new(),
+            sessions: BTreeMap::new(),
             replay,
+            walk: config.walk.map(|walk| Walk::new(walk, config.symbols.len(), now_ns)),
+            faults: Faults::new(&config.faults, now_ns),
+            now_ns,
             limits: Limits::new(config.weight_limit, config.order_limit, config.accounts.len()),
             fees: config.fees,
             summary: Summary::default(),
             next_session: 0,
         };
         core.play_history(now_ns);
+        core.open_walk(now_ns);
         Ok(core)
     }
 
@@ -196,6 +228,7 @@ impl Core {
             market_messages: self.hub.messages,
             fills: self.fills.len() as u64,
             orders: self.orders.len() as u64,
+            faults: self.faults.counts,
             ..self.summary
         }
     }

@@ -14,11 +14,13 @@ pub struct ApiError {
     pub message: String,
     /// More of it, as JSON: the outcome of each half of a replace, or how long to wait.
     pub data: Option<String>,
+    /// In how many seconds requests are taken again, where they are not.
+    pub retry_after_s: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), data: None }
+        Self { status, code, message: message.into(), data: None, retry_after_s: None }
     }
 
     /// `{"code":…,"msg":…}`, and `data` where there is any.
@@ -43,6 +45,30 @@ impl ApiError {
 
     pub(super) fn restricted_cancel() -> Self {
         Self::new(400, -2011, "Order was not canceled due to cancel restrictions.")
+    }
+
+    /// The same, telling until when nothing is taken.
+    pub(super) fn until(mut self, now_ns: u64, until_ns: u64) -> Self {
+        let (now_ms, until_ms) = (now_ns / 1_000_000, until_ns.div_ceil(1_000_000));
+        self.data = Some(format!("{{\"serverTime\":{now_ms},\"retryAfter\":{until_ms}}}"));
+        self.retry_after_s = Some(until_ms.saturating_sub(now_ms).div_ceil(1_000));
+        self
+    }
+
+    pub(super) fn throttled(now_ns: u64, until_ns: u64) -> Self {
+        Self::new(429, -1003, "Too much request weight used; please use WebSocket Streams for live updates.")
+            .until(now_ns, until_ns)
+    }
+
+    pub(super) fn banned(now_ns: u64, until_ns: u64) -> Self {
+        let until_ms = until_ns.div_ceil(1_000_000);
+        Self::new(418, -1003, format!("Way too much request weight used; IP banned until {until_ms}."))
+            .until(now_ns, until_ns)
+    }
+
+    /// A refusal that does not tell whether the request was carried out.
+    pub(super) fn unproven(status: u16, code: i32, words: &str) -> Self {
+        Self::new(status, code, words)
     }
 
     pub(super) fn unknown_method() -> Self {

@@ -2,7 +2,7 @@
 
 use super::bars::Interval;
 use axum::extract::ws::Utf8Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 /// How many messages wait for a client before it is taken for too slow.
@@ -66,6 +66,8 @@ pub(super) struct Hub {
     clients: BTreeMap<u64, Client>,
     topics: BTreeMap<Topic, Vec<(u64, String)>>,
     next_client: u64,
+    /// Those of them that were cut off because they did not keep up, and do not know yet.
+    slow: BTreeSet<u64>,
     /// Clients that were cut off because they did not keep up.
     pub slow_clients: u64,
     /// Messages queued for clients.
@@ -157,9 +159,24 @@ impl Hub {
             self.messages += 1;
         }
         for client in too_slow {
-            self.slow_clients += 1;
-            self.leave(client);
+            self.cut_off(client);
         }
+    }
+
+    fn cut_off(&mut self, client: u64) {
+        self.slow_clients += 1;
+        self.slow.insert(client);
+        self.leave(client);
+    }
+
+    /// Whether a client was cut off as it was too slow; asked once.
+    pub(super) fn was_slow(&mut self, client: u64) -> bool {
+        self.slow.remove(&client)
+    }
+
+    /// The clients that are connected.
+    pub(super) fn clients(&self) -> Vec<u64> {
+        self.clients.keys().copied().collect()
     }
 
     /// Whether every client has room for so many messages more.
@@ -172,8 +189,7 @@ impl Hub {
         let has_no_room = |(id, client): (&u64, &Client)| (client.queue.capacity() < messages).then_some(*id);
         let slow: Vec<u64> = self.clients.iter().filter_map(has_no_room).collect();
         for client in slow {
-            self.slow_clients += 1;
-            self.leave(client);
+            self.cut_off(client);
         }
     }
 }

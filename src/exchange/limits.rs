@@ -24,6 +24,11 @@ impl Window {
     }
 }
 
+/// When the window of this length that holds `now_ms` ends.
+fn end_ns(now_ms: u64, length_ms: u64) -> u64 {
+    (now_ms - now_ms % length_ms + length_ms) * 1_000_000
+}
+
 /// The counters. Weight is one for all: every client comes from the loopback address.
 #[derive(Debug)]
 pub(super) struct Limits {
@@ -41,23 +46,22 @@ impl Limits {
     /// Counts a request; the weight used in this minute.
     pub(super) fn weigh(&mut self, now_ms: u64, weight: u32) -> Result<u32, ApiError> {
         let used = self.weight.add(now_ms, 60_000, weight);
-        if used > self.weight_max { Err(ApiError::too_much_weight(self.weight_max)) } else { Ok(used) }
+        if used > self.weight_max {
+            return Err(ApiError::too_much_weight(self.weight_max).until(now_ms * 1_000_000, end_ns(now_ms, 60_000)));
+        }
+        Ok(used)
     }
 
     pub(super) fn used_weight(&mut self, now_ms: u64) -> u32 {
         self.weight.add(now_ms, 60_000, 0)
     }
 
-    /// Seconds until the weight is counted anew.
-    pub(super) fn retry_after(now_ms: u64) -> u64 {
-        60 - (now_ms / 1_000) % 60
-    }
-
     /// Counts a new order.
     pub(super) fn order(&mut self, now_ms: u64, account: AccountId) -> Result<(), ApiError> {
         let Some((short, day)) = self.orders.get_mut(usize::from(account.0)) else { return Ok(()) };
         if short.add(now_ms, 10_000, 1) > self.orders_max {
-            return Err(ApiError::too_many_orders(self.orders_max, "10 SECOND"));
+            let error = ApiError::too_many_orders(self.orders_max, "10 SECOND");
+            return Err(error.until(now_ms * 1_000_000, end_ns(now_ms, 10_000)));
         }
         if day.add(now_ms, 86_400_000, 1) > ORDERS_A_DAY {
             return Err(ApiError::too_many_orders(ORDERS_A_DAY, "1 DAY"));

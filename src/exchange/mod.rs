@@ -17,8 +17,10 @@
 //!
 //! Differences from Binance: user trades count from 1 in ids of their own; no order lists, icebergs or trailing stops; one
 //! account per API key; self-trade prevention knows no DECREMENT; fees are charged in the asset received; no 24-hour limit
-//! on connections. There is no randomness in it: the same requests at the same points of the
-//! recording have the same outcome.
+//! on connections. There is no randomness in it unless [faults](FaultConfig) are asked for: the same requests at the same
+//! points of the recording have the same outcome.
+//!
+//! [`Offline`] is the same exchange without sockets and wall clock, for simulations.
 
 mod api;
 mod auth;
@@ -28,11 +30,16 @@ mod clock;
 pub mod command;
 mod config;
 mod core;
+mod disturb;
 mod error;
+mod faults;
 mod hub;
 mod limits;
+mod link;
+mod offline;
 mod orders;
 mod public;
+mod random;
 mod recording;
 mod replace;
 mod replay;
@@ -41,12 +48,16 @@ mod server;
 mod streams;
 mod text;
 mod trading;
+mod walk;
 mod ws_api;
 
 pub use auth::{DEMO_ED25519_API_KEY, DEMO_ED25519_PRIVATE_KEY, Key, KeyError};
 pub use config::{AccountConfig, ExchangeConfig, ExchangeError, Filters, RecordingSource, Speed, SymbolConfig};
 pub use core::Summary;
+pub use faults::{Fault, FaultConfig, FaultCounts, FaultRates};
+pub use offline::{FillTruth, Offline, OrderTruth, SessionId};
 pub use recording::{RECORDING_BYTES_MAX, RecordingError};
+pub use walk::WalkConfig;
 
 use server::Shared;
 use std::net::{SocketAddr, TcpListener};
@@ -62,6 +73,7 @@ pub const USDM_BTCUSDT: &[u8] = include_bytes!("recordings/usdm_btcusdt_20240808
 #[derive(Debug)]
 pub struct Exchange {
     address: SocketAddr,
+    shared: Shared,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Summary>>,
 }
@@ -81,7 +93,9 @@ impl Exchange {
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ExchangeError::System)?;
         let shared = Shared::new(core::Core::new(config, clock::wall_ns())?, config.latency);
         let (stop, stopped) = oneshot::channel();
+        let serving = shared.clone();
         let serve = move || {
+            let shared = serving;
             if let Err(error) = runtime.block_on(server::run(listener, shared.clone(), stopped)) {
                 tracing::error!(%error, "the simulated exchange has stopped");
             }
@@ -91,13 +105,19 @@ impl Exchange {
         };
         let thread =
             std::thread::Builder::new().name("exchange".to_owned()).spawn(serve).map_err(ExchangeError::System)?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends all faults, and cancels what was placed by hand: from here on everything is told, and the books of whoever
+    /// asks agree with the exchange's own.
+    pub fn end_faults(&self) {
+        self.shared.core().end_faults(clock::wall_ns());
     }
 
     /// Ends it: connections are closed, its thread is joined.

@@ -27,7 +27,6 @@ struct Player {
     /// What this lap adds to recorded update and trade ids, so that ids go on.
     update_offset: u64,
     trade_offset: u64,
-    next_aggregate: u64,
 }
 
 pub(super) struct Replay {
@@ -57,6 +56,9 @@ impl Replay {
         let begin_ns = spans.iter().map(|span| span.0).min();
         let end_ns = spans.iter().map(|span| span.1).max();
         let (Some(begin_ns), Some(end_ns)) = (begin_ns, end_ns) else {
+            if config.walk.is_some() {
+                return Ok(Self::of_nothing(now_ns));
+            }
             return Err(ExchangeError::Config("there is no recording to play".to_owned()));
         };
         if spans.iter().any(|first| spans.iter().any(|second| first.1 < second.0)) {
@@ -80,7 +82,6 @@ impl Replay {
             next: 0,
             update_offset: 0,
             trade_offset: 0,
-            next_aggregate: 1,
         });
         Ok(Self {
             players: players.collect(),
@@ -91,6 +92,19 @@ impl Replay {
             start_ns,
             clock_lead_ns,
         })
+    }
+
+    /// No recording: the market comes from elsewhere.
+    fn of_nothing(now_ns: u64) -> Self {
+        Self {
+            players: Vec::new(),
+            clock: ReplayClock::new(Speed::RECORDED, now_ns, now_ns),
+            speed: Speed::RECORDED,
+            begin_ns: now_ns,
+            end_ns: now_ns,
+            start_ns: now_ns,
+            clock_lead_ns: 0,
+        }
     }
 
     /// The symbol whose event is next in recorded time.
@@ -115,7 +129,7 @@ impl Core {
     /// Brings books and bars to the starting point; nobody listens yet.
     pub(super) fn play_history(&mut self, now_ns: u64) {
         self.replay_past_laps();
-        for index in 0..self.symbols.len() {
+        for index in 0..self.replay.players.len() {
             let recording = Arc::clone(&self.replay.players[index].recording);
             let book = PublicBook::new(&recording.snapshot_bids, &recording.snapshot_asks);
             self.symbols[index].last_update_id = recording.snapshot_id;
@@ -159,6 +173,11 @@ impl Core {
 
     /// Plays what is due, at most [`BATCH`] events; tells when to come back.
     pub(super) fn advance(&mut self, now_ns: u64) -> Due {
+        self.now_ns = now_ns;
+        self.disturb(now_ns);
+        if self.walk.is_some() {
+            return self.advance_walk(now_ns);
+        }
         for _ in 0..BATCH {
             let Some((index, received_ns)) = self.replay.next() else {
                 self.start_again(now_ns);
@@ -194,7 +213,7 @@ impl Core {
     }
 
     /// Changes a book to another one by depth updates whose last id is the answer: `update_id` where one suffices.
-    fn jump(&mut self, index: usize, to: &PublicBook, update_id: u64, event_ms: u64) -> u64 {
+    pub(super) fn jump(&mut self, index: usize, to: &PublicBook, update_id: u64, event_ms: u64) -> u64 {
         let mut last_id = update_id;
         for changes in self.symbols[index].book.changes_to(to) {
             if event_ms > 0 {
@@ -227,7 +246,7 @@ impl Core {
         }
     }
 
-    fn quote(&mut self, index: usize, update_id: u64, bid: Level, ask: Level) {
+    pub(super) fn quote(&mut self, index: usize, update_id: u64, bid: Level, ask: Level) {
         let symbol = &mut self.symbols[index];
         symbol.top = (update_id, bid, ask);
         let mut reports = Vec::new();
@@ -268,7 +287,7 @@ impl Core {
         self.settle(index, &reports);
     }
 
-    fn trade(&mut self, index: usize, trade: &RecordedTrade) {
+    pub(super) fn trade(&mut self, index: usize, trade: &RecordedTrade) {
         let symbol = &mut self.symbols[index];
         let is_buyer_maker = trade.aggressor == Side::Sell;
         let (id, price, quantity) = (trade.id, trade.price, trade.quantity);
@@ -289,8 +308,8 @@ impl Core {
             )
         });
         if let Some((count, sum)) = trade.aggregate {
-            let aggregate_id = self.replay.players[index].next_aggregate;
-            self.replay.players[index].next_aggregate += 1;
+            let aggregate_id = symbol.next_aggregate;
+            symbol.next_aggregate += 1;
             let first_id = id.saturating_sub(u64::from(count - 1));
             keep(&mut symbol.aggregates, PublicTrade { id: aggregate_id, first_id, quantity: sum, ..public });
             self.hub.publish((index, Stream::AggregateTrade), || {
@@ -309,7 +328,7 @@ impl Core {
 
     fn settle(&mut self, index: usize, reports: &[Report]) {
         if !reports.is_empty() {
-            self.book_reports(index, reports, super::clock::wall_ns() / 1_000_000);
+            self.book_reports(index, reports, self.now_ns / 1_000_000);
         }
     }
 

@@ -3,7 +3,8 @@
 use super::api::{Operation, Proof};
 use super::clock::wall_ns;
 use super::core::Core;
-use super::limits::Limits;
+use super::error::ApiError;
+use super::faults::RequestFate;
 use super::replay::{BATCH_MESSAGES, Due};
 use super::request::{Params, split_signature};
 use super::{streams, ws_api};
@@ -25,17 +26,30 @@ const STALL_NS_MAX: u64 = 5_000_000_000;
 /// When in a second bars are closed: recorded trades come up to 25 ms after the fastest.
 const SECOND_TICK_MS: u64 = 250;
 
-/// What every connection shares. All of them run on one thread: the lock is never waited for, and never held across an
-/// await.
+/// What every connection shares. All of them run on one thread, and who owns the exchange looks in but once: the lock is as
+/// good as never waited for, and never held across an await.
 #[derive(Clone)]
 pub(super) struct Shared {
     core: Arc<Mutex<Core>>,
     pub latency: Duration,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shared({:?})", self.core().summary())
+    }
+}
+
 impl Shared {
     pub(super) fn new(core: Core, latency: Duration) -> Self {
         Self { core: Arc::new(Mutex::new(core)), latency }
+    }
+
+    /// The answer to a new connection while all are refused.
+    pub(super) fn refuse_banned(&self) -> Option<Response> {
+        let now_ns = wall_ns();
+        let until_ns = self.core().faults.ban(now_ns)?;
+        Some(refused(&ApiError::banned(now_ns, until_ns)))
     }
 
     pub(super) fn core(&self) -> MutexGuard<'_, Core> {
@@ -109,6 +123,21 @@ async fn replay(shared: Shared) {
     }
 }
 
+/// A response that says why not, and when to come again.
+fn refused(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = (status, error.json()).into_response();
+    if let Some(seconds) = error.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Waits for what is never answered: the client gives up first, or the exchange ends.
+async fn silence() -> Response {
+    std::future::pending().await
+}
+
 async fn rest(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let (operation, path_exists) = match uri.path().strip_prefix("/api/v3/") {
         Some(path) => Operation::of_rest(method.as_str(), path),
@@ -129,24 +158,44 @@ async fn rest(State(shared): State<Shared>, method: Method, uri: Uri, headers: H
         payload: &format!("{query}{form}"),
         signature: signature.as_deref(),
     };
-    if operation.is_matched() && !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency).await;
+    let fate = shared.core().faults.request(wall_ns());
+    let mut pause = if operation.is_matched() { shared.latency } else { Duration::ZERO };
+    match &fate {
+        // Of one request the connection is all there is: broken or silent, the client learns nothing.
+        RequestFate::Swallowed | RequestFate::CutBefore => return silence().await,
+        RequestFate::Delayed(late_ns) => pause += Duration::from_nanos(*late_ns),
+        _ => {}
     }
-    let mut core = shared.core();
-    let answer = core.call(operation, &params, &proof);
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
     let now_ms = wall_ns() / 1_000_000;
-    let (status, text) = match answer {
-        Ok(text) => (200, text),
-        Err(error) => (error.status, error.json()),
+    let answer = match &fate {
+        RequestFate::Refused(error) | RequestFate::Unproven { error, is_done: false } => Err(error.clone()),
+        _ => {
+            let mut core = shared.core();
+            core.now_ns = now_ms * 1_000_000;
+            core.call(operation, &params, &proof, now_ms)
+        }
     };
-    let mut response = (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), text).into_response();
+    let answer = match fate {
+        RequestFate::Unanswered | RequestFate::CutAfter => return silence().await,
+        RequestFate::Unproven { error, .. } => Err(error),
+        RequestFate::Answered { late_ns } if late_ns > 0 => {
+            tokio::time::sleep(Duration::from_nanos(late_ns)).await;
+            answer
+        }
+        _ => answer,
+    };
+    let mut core = shared.core();
+    let mut response = match answer {
+        Ok(text) => text.into_response(),
+        Err(error) => refused(&error),
+    };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
     headers.insert("x-mbx-used-weight", HeaderValue::from(core.limits.used_weight(now_ms)));
     headers.insert("x-mbx-used-weight-1m", HeaderValue::from(core.limits.used_weight(now_ms)));
-    if status == 429 {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(Limits::retry_after(now_ms)));
-    }
     if operation.is_order()
         && let Proof::Signature { api_key: Some(api_key), .. } = proof
         && let Ok(account) = core.account_of_key(api_key)

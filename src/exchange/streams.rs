@@ -46,6 +46,9 @@ pub(super) async fn combined(
 
 fn open(shared: Shared, upgrade: WebSocketUpgrade, is_combined: bool, names: &str) -> Response {
     let names: Vec<String> = names.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if let Some(refused) = shared.refuse_banned() {
+        return refused;
+    }
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move { serve(shared, socket, is_combined, names).await })
@@ -70,7 +73,7 @@ async fn serve(shared: Shared, mut socket: WebSocket, is_combined: bool, names: 
         tokio::select! {
             count = queue.recv_many(&mut batch, WRITE_BATCH) => {
                 if count == 0 {
-                    break Some("too slow");
+                    break shared.core().hub.was_slow(client).then_some("too slow");
                 }
                 if !matches!(timeout(WRITE_WAIT, write(&mut socket, &mut batch)).await, Ok(Ok(()))) {
                     break None;
@@ -115,7 +118,7 @@ async fn write(socket: &mut WebSocket, batch: &mut Vec<Utf8Bytes>) -> Result<(),
 }
 
 /// Sends one message; `false` where the client is gone or does not read.
-pub(super) async fn sent(socket: &mut WebSocket, text: String) -> bool {
+async fn sent(socket: &mut WebSocket, text: String) -> bool {
     matches!(timeout(WRITE_WAIT, socket.send(Message::Text(text.into()))).await, Ok(Ok(())))
 }
 

@@ -51,6 +51,7 @@ impl Core {
     /// Gives an admitted order to matching.
     pub(super) fn submit(&mut self, record: OrderRecord, detail: &str, now_ms: u64) -> Result<String, ApiError> {
         let account = record.account;
+        self.faults.ordered(self.now_ns);
         if self
             .open_orders(account)
             .any(|open| open.symbol == record.symbol && open.client_order_id == record.client_order_id)
@@ -418,7 +419,7 @@ impl Core {
         self.tell(account, &event);
     }
 
-    fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &OrderRecord> {
+    pub(super) fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &OrderRecord> {
         let open = self.accounts.get(usize::from(account.0)).map(|account| account.open.as_slice()).unwrap_or_default();
         open.iter().filter_map(|id| self.orders.get(index_of(*id)))
     }
@@ -436,7 +437,7 @@ impl Core {
 }
 
 /// Order ids are positions in the list of orders, from 1.
-fn index_of(id: u64) -> usize {
+pub(super) fn index_of(id: u64) -> usize {
     usize::try_from(id).unwrap_or(usize::MAX).wrapping_sub(1)
 }
 

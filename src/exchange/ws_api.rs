@@ -3,29 +3,31 @@
 use super::api::{Operation, Proof};
 use super::auth::Key;
 use super::clock::wall_ns;
-use super::core::{Core, SESSION_QUEUE, UserListener};
+use super::core::{Core, UserListener};
 use super::error::ApiError;
+use super::link::{End, Link};
 use super::request::Params;
 use super::server::Shared;
-use super::streams::{MESSAGE_BYTES_MAX, PING_INTERVAL, PONG_WAIT, WRITE_WAIT, close, sent};
+use super::streams::{MESSAGE_BYTES_MAX, PING_INTERVAL, PONG_WAIT, WRITE_WAIT, close};
 use crate::matching::AccountId;
 use axum::extract::State;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::VecDeque;
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
-
-/// Requests of a session that wait for their latency to pass; one more closes it.
-const DELAYED_MAX: usize = 10_000;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 pub(super) async fn connect(State(shared): State<Shared>, upgrade: WebSocketUpgrade) -> Response {
+    if let Some(refused) = shared.refuse_banned() {
+        return refused;
+    }
     upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move { serve(shared, socket).await })
 }
 
-struct Session {
+/// What is known of who is at the other end.
+pub(super) struct Session {
     id: u64,
     connected_ms: u64,
     /// Account, API key and since when, once logged on.
@@ -47,59 +49,37 @@ struct Request {
 }
 
 async fn serve(shared: Shared, mut socket: WebSocket) {
-    let (queue, mut events) = mpsc::channel(SESSION_QUEUE);
-    let mut session = {
-        let mut core = shared.core();
-        core.next_session += 1;
-        Session {
-            id: core.next_session,
-            connected_ms: wall_ns() / 1_000_000,
-            authorized: None,
-            returns_rate_limits: true,
-            next_subscription: 0,
-            own_subscription: None,
-            queue,
-        }
-    };
+    let latency_ns = u64::try_from(shared.latency.as_nanos()).unwrap_or(u64::MAX);
+    let mut link = Link::open(&mut shared.core(), latency_ns, wall_ns());
     let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
-    let mut delayed: VecDeque<(Instant, Utf8Bytes)> = VecDeque::new();
-    let farewell = loop {
-        let due = delayed.front().map(|(due, _)| *due);
-        // What a request causes is told after its answer; and events go before the next request.
+    let farewell = 'open: loop {
+        let now_ns = wall_ns();
+        link.advance(&mut shared.core(), now_ns);
+        while let Some(message) = link.next(now_ns) {
+            if !matches!(timeout(WRITE_WAIT, socket.send(Message::Text(message))).await, Ok(Ok(()))) {
+                break 'open None;
+            }
+        }
+        match link.end() {
+            Some(End::Cut) => break None,
+            Some(End::Closed(reason)) => break Some(reason),
+            None => {}
+        }
+        let due_ns = link.due_ns(&shared.core(), now_ns);
+        let pause = Duration::from_nanos(due_ns.unwrap_or(0).saturating_sub(wall_ns()));
         tokio::select! {
             biased;
-            event = events.recv() => {
+            event = link.wait_for_event() => {
                 let Some(event) = event else { break None };
-                if !matches!(timeout(WRITE_WAIT, socket.send(Message::Text(event))).await, Ok(Ok(()))) {
-                    break None;
-                }
+                link.took(&mut shared.core(), event, wall_ns());
             }
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                if let Some((_, text)) = delayed.pop_front() {
-                    let answer = session.answer(&mut shared.core(), &text);
-                    if !sent(&mut socket, answer).await {
-                        break None;
-                    }
-                }
-            }
+            () = sleep(pause), if due_ns.is_some() => {}
             message = socket.recv() => {
                 let Some(Ok(message)) = message else { break None };
                 match message {
-                    // One delay for all requests of a session keeps them in order.
-                    Message::Text(text) if !shared.latency.is_zero() => {
-                        if delayed.len() >= DELAYED_MAX {
-                            break Some("Too many requests");
-                        }
-                        delayed.push_back((Instant::now() + shared.latency, text));
-                    }
-                    Message::Text(text) => {
-                        let answer = session.answer(&mut shared.core(), &text);
-                        if !sent(&mut socket, answer).await {
-                            break None;
-                        }
-                    }
+                    Message::Text(text) => link.receive(&mut shared.core(), text, wall_ns()),
                     Message::Pong(_) => heard = Instant::now(),
                     Message::Close(_) => break None,
                     Message::Ping(_) | Message::Binary(_) => {}
@@ -114,21 +94,52 @@ async fn serve(shared: Shared, mut socket: WebSocket) {
                 }
             }
         }
-        if session.was_cut_off(&shared.core()) {
-            break Some("too slow");
-        }
     };
-    shared.core().users.retain(|listener| listener.session != session.id);
+    link.close(&mut shared.core());
     close(socket, farewell).await;
 }
 
 impl Session {
+    pub(super) fn new(id: u64, queue: mpsc::Sender<Utf8Bytes>, now_ms: u64) -> Self {
+        Self {
+            id,
+            connected_ms: now_ms,
+            authorized: None,
+            returns_rate_limits: true,
+            next_subscription: 0,
+            own_subscription: None,
+            queue,
+        }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether its own subscription still stands: the exchange may have ended it.
+    fn is_subscribed(&self, core: &Core) -> bool {
+        let is_own = |listener: &UserListener| {
+            (listener.session, Some(listener.subscription_id)) == (self.id, self.own_subscription)
+        };
+        core.users.iter().any(is_own)
+    }
+
     /// Whether a subscription of this session was ended because its queue was full.
-    fn was_cut_off(&self, core: &Core) -> bool {
+    pub(super) fn was_cut_off(&self, core: &Core) -> bool {
         self.queue.capacity() == 0 && !core.users.iter().any(|listener| listener.session == self.id)
     }
 
-    fn answer(&mut self, core: &mut Core, text: &str) -> String {
+    /// Carries out a request, and answers it.
+    pub(super) fn answer(&mut self, core: &mut Core, text: &str, now_ms: u64) -> String {
+        self.answered(core, text, None, now_ms)
+    }
+
+    /// Answers a request with a refusal, without looking at more than its id.
+    pub(super) fn refuse(&mut self, core: &mut Core, text: &str, error: ApiError, now_ms: u64) -> String {
+        self.answered(core, text, Some(error), now_ms)
+    }
+
+    fn answered(&mut self, core: &mut Core, text: &str, refusal: Option<ApiError>, now_ms: u64) -> String {
         let request: Request = match serde_json::from_str(text) {
             Ok(request) => request,
             Err(_) => {
@@ -137,11 +148,11 @@ impl Session {
             }
         };
         let params = Params::from_json(&request.params);
-        let now_ms = wall_ns() / 1_000_000;
         let operation = Operation::of_method(&request.method);
-        let result = match operation {
-            Some(operation) => self.call(core, operation, &params),
-            None => self.manage(core, &request.method, &params, now_ms),
+        let result = match (refusal, operation) {
+            (Some(error), _) => Err(error),
+            (None, Some(operation)) => self.call(core, operation, &params, now_ms),
+            (None, None) => self.manage(core, &request.method, &params, now_ms),
         };
         let orders_of = match operation {
             Some(operation) if operation.is_order() => self
@@ -162,13 +173,13 @@ impl Session {
         }
     }
 
-    fn call(&self, core: &mut Core, operation: Operation, params: &Params) -> Result<String, ApiError> {
+    fn call(&self, core: &mut Core, operation: Operation, params: &Params, now_ms: u64) -> Result<String, ApiError> {
         match (&self.authorized, params.text("apiKey")) {
-            (Some((account, ..)), None) => core.call(operation, params, &Proof::Session(*account)),
+            (Some((account, ..)), None) => core.call(operation, params, &Proof::Session(*account), now_ms),
             (_, api_key) => {
                 let payload = params.sorted_payload();
                 let proof = Proof::Signature { api_key, payload: &payload, signature: params.text("signature") };
-                core.call(operation, params, &proof)
+                core.call(operation, params, &proof, now_ms)
             }
         }
     }
@@ -187,20 +198,20 @@ impl Session {
                 if let Some(shows) = params.text("returnRateLimits") {
                     self.returns_rate_limits = shows == "true";
                 }
-                Ok(self.status(now_ms))
+                Ok(self.status(core, now_ms))
             }
-            "session.status" => Ok(self.status(now_ms)),
+            "session.status" => Ok(self.status(core, now_ms)),
             "session.logout" => {
                 self.authorized = None;
                 if let Some(id) = self.own_subscription.take() {
                     core.users.retain(|listener| (listener.session, listener.subscription_id) != (self.id, id));
                 }
-                Ok(self.status(now_ms))
+                Ok(self.status(core, now_ms))
             }
             "userDataStream.subscribe" => {
                 let account =
                     self.authorized.as_ref().map(|(account, ..)| *account).ok_or_else(ApiError::unknown_api_key)?;
-                if self.own_subscription.is_some() {
+                if self.is_subscribed(core) {
                     return Err(ApiError::subscription("User Data Stream subscription already active."));
                 }
                 let id = self.subscribe(core, account);
@@ -244,7 +255,7 @@ impl Session {
         subscription_id
     }
 
-    fn status(&self, now_ms: u64) -> String {
+    fn status(&self, core: &Core, now_ms: u64) -> String {
         let (api_key, since) = match &self.authorized {
             Some((_, api_key, since)) => (Value::from(api_key.as_str()), Value::from(*since)),
             None => (Value::Null, Value::Null),
@@ -254,7 +265,7 @@ impl Session {
              \"userDataStream\":{}}}",
             self.connected_ms,
             self.returns_rate_limits,
-            self.own_subscription.is_some()
+            self.is_subscribed(core)
         )
     }
 }
