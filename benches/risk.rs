@@ -40,10 +40,15 @@ const INSTRUMENT_LIMITS: InstrumentLimits = InstrumentLimits {
     passive_collar_bps: 500,
     max_slippage_bps: 50,
     max_depth_share_bps: 5_000,
+    max_drift_bps: 500,
+    drift_window_ns: 10_000_000_000,
+    rate: RATE,
     ..wide::INSTRUMENT
 };
 
-const STRATEGY_LIMITS: StrategyLimits = StrategyLimits { rate: RATE, ..wide::STRATEGY };
+/// As the configuration sets them, but for what so many orders at one instant would reach.
+const STRATEGY_LIMITS: StrategyLimits =
+    StrategyLimits { duplicate_window_ns: 500_000_000, ratio_window_ns: 600_000_000_000, rate: RATE, ..wide::STRATEGY };
 const ACCOUNT_LIMITS: AccountLimits = AccountLimits { rate: RATE, ..wide::ACCOUNT };
 
 struct Machine {
@@ -195,10 +200,26 @@ fn intent(client_order_id: ClientOrderId, side: Side) -> OrderIntent {
     }
 }
 
+/// What a check costs that looks at nothing: the call, and its answer.
+#[inline(never)]
+fn empty(facts: &Facts<'_>) -> Result<(), Denial> {
+    black_box(facts);
+    Ok(())
+}
+
 fn risk(criterion: &mut Criterion) {
     let instruments = instruments();
     let permission = Permission::all(StrategyId(0), InstrumentId(0));
     let intent = intent(ClientOrderId::new(1, StrategyId(0), 5).unwrap(), Side::Buy);
+    // A busy strategy: 20 orders in the last half second, none of them the same, and orders over the whole of a window.
+    let (mut recent, mut drift, mut order_to_trade) = (Recent::NONE, Drift::NONE, OrderToTrade::NONE);
+    for step in 0..20 {
+        let order = Order { quantity: Quantity(100 + step), ..intent.order };
+        let at = Timestamp::from_nanos(NOW.nanos() - 400_000_000 + 20_000_000 * step.cast_unsigned());
+        recent.remember(&order, at);
+        drift.approved(&intent.stamp, at, INSTRUMENT_LIMITS.drift_window_ns);
+        order_to_trade.on_message(at, STRATEGY_LIMITS.ratio_window_ns);
+    }
     let facts = Facts {
         intent: &intent,
         now: NOW,
@@ -217,19 +238,19 @@ fn risk(criterion: &mut Criterion) {
         exposure: &Exposure::NONE,
         instrument_exposure: &Exposure::NONE,
         strategy_rate: Rate { limit: &RATE, left: 100 },
-        recent: &Recent::NONE,
-        drift: &Drift::NONE,
+        recent: &recent,
+        drift: &drift,
         open_orders: OpenOrders::default(),
-        replaced_notional: Money::ZERO,
         instrument_rate: Rate { limit: &RATE, left: 100 },
         venue_rate: Rate { limit: &RATE, left: 100 },
         budget: &Budget { used_weight: 100, weight_limit: 6_000, used_orders: 10, order_limit: 100, received_ns: NOW },
         repeats: 1,
         is_repeat_tripped: false,
-        order_to_trade: &OrderToTrade::NONE,
+        order_to_trade: &order_to_trade,
         identity: None,
     };
     evaluate(&facts).expect("a good order");
+    criterion.bench_function("risk/controls: an empty check", |bench| bench.iter(|| empty(black_box(&facts))));
     criterion.bench_function("risk/controls: one good order", |bench| bench.iter(|| evaluate(black_box(&facts))));
 
     let mut machine = Machine::new();

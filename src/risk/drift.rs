@@ -21,7 +21,7 @@ impl Drift {
     pub const NONE: Self = Self(Window::new(NO_MIDS));
 
     /// An order was approved in this market.
-    pub(super) fn approved(&mut self, stamp: &MarketStamp, now: Timestamp, window_ns: u64) {
+    pub fn approved(&mut self, stamp: &MarketStamp, now: Timestamp, window_ns: u64) {
         let twice_mid = i128::from(stamp.bid.0) + i128::from(stamp.ask.0);
         self.0.add(now, window_ns, NO_MIDS, |mids| {
             mids.lowest = mids.lowest.min(twice_mid);

@@ -124,7 +124,6 @@ impl Core {
             drift: instrument_state.map_or(&NO_DRIFT, |state| &state.drift),
             open_orders: market
                 .map_or_else(OpenOrders::default, |market| self.resting.around(order, &market.instrument)),
-            replaced_notional: self.replaced_notional(order),
             strategy_rate: Rate {
                 limit: &strategy_limits.rate,
                 left: strategy.map_or(0, |strategy| strategy.bucket.left()),

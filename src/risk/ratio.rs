@@ -25,11 +25,13 @@ impl OrderToTrade {
     /// Nothing was sent.
     pub const NONE: Self = Self { window: Window::new(NO_COUNTS), is_told: false };
 
-    pub(super) fn on_message(&mut self, now: Timestamp, window_ns: u64) {
+    /// A message was sent.
+    pub fn on_message(&mut self, now: Timestamp, window_ns: u64) {
         self.window.add(now, window_ns, NO_COUNTS, |counts| counts.messages += 1);
     }
 
-    pub(super) fn on_fill(&mut self, now: Timestamp, window_ns: u64) {
+    /// A fill was booked.
+    pub fn on_fill(&mut self, now: Timestamp, window_ns: u64) {
         self.window.add(now, window_ns, NO_COUNTS, |counts| counts.fills += 1);
     }
 

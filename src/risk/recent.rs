@@ -23,7 +23,7 @@ impl Recent {
     pub const NONE: Self = Self { ring: [(0, Timestamp::UNKNOWN); SLOTS], next: 0 };
 
     /// Remembers an approved order.
-    pub(super) fn remember(&mut self, order: &Order, now: Timestamp) {
+    pub fn remember(&mut self, order: &Order, now: Timestamp) {
         if let Some(slot) = self.ring.get_mut(self.next & MASK) {
             *slot = (fingerprint(order), now);
         }

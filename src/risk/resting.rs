@@ -76,17 +76,6 @@ impl Core {
             self.resting.change(order, &market.instrument, before, after);
         }
     }
-
-    /// What the order that this one replaces counts for among what rests.
-    pub(super) fn replaced_notional(&self, order: &Order) -> Money {
-        let worth = || {
-            let replaced = self.orders.get(order.replaces)?;
-            let market = self.books.market(order.instrument)?;
-            let is_there = replaced.order.instrument == order.instrument;
-            resting_notional(&replaced.order, &market.instrument, replaced.reserve).filter(|_| is_there)
-        };
-        if order.replaces.0 == 0 { Money::ZERO } else { worth().unwrap_or_default() }
-    }
 }
 
 /// What a quantity of an order is worth while it rests: at its limit price, or else at its stop price. A market order

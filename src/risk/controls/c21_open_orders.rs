@@ -1,12 +1,12 @@
 //! C21: how many orders are open, and what they are worth.
 
-use super::{Facts, deny, unconfigured};
+use super::{Facts, Replaced, deny, unconfigured};
 use crate::risk::resting::resting_notional;
 use crate::types::{ClientOrderId, Denial, DenialReason, Money};
 
 /// Orders of the strategy, then in the instrument, then of the account; `limit` and `observed` are how many, this one
-/// included. Then what those in the instrument are worth, in its quote asset. An order that takes another's place makes
-/// no more of them, and what it replaces leaves.
+/// included; one that takes another's place makes no more of them. Then what those in the instrument are worth at their
+/// prices, in its quote asset, less what leaves with the replaced order where only one of the two can fill.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
@@ -29,8 +29,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         return unconfigured(limit, 21);
     }
     let notional = facts.instrument.and_then(|instrument| resting_notional(order, instrument, order.quantity));
-    let leaves = facts.replaced_notional;
-    let sum = |notional: Money| notional.checked_add(open.instrument_notional)?.checked_sub(leaves);
+    let sum = |notional: Money| notional.checked_add(open.instrument_notional)?.checked_sub(leaves(facts));
     match notional.and_then(sum) {
         None => deny(DenialReason::MaxRestingNotional, limit, i128::MAX),
         Some(worth) if worth.0 > limit => deny(DenialReason::MaxRestingNotional, limit, worth.0),
@@ -38,10 +37,22 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     }
 }
 
+/// What leaves with the order whose place this one takes.
+#[inline]
+fn leaves(facts: &Facts<'_>) -> Money {
+    let leaves = |replaced: &Replaced<'_>| {
+        let record = replaced.record;
+        let instrument = facts.instrument.filter(|instrument| instrument.id == record.order.instrument)?;
+        resting_notional(&record.order, instrument, record.reserve).filter(|_| replaced.is_exclusive())
+    };
+    facts.replaced.as_ref().and_then(leaves).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use crate::risk::OpenOrders;
+    use super::Replaced;
+    use crate::risk::{OpenOrders, OrderRecord};
     use crate::types::{ClientOrderId, Money, OrderType, Price};
 
     #[test]
@@ -121,10 +132,17 @@ mod tests {
         let mut case = Case::new();
         case.instrument_limits.max_resting_notional = Money(NOTIONAL);
         let open_orders = OpenOrders { instrument_notional: Money(NOTIONAL), ..OpenOrders::default() };
-        let judge = |replaced| {
-            case.with(|facts| super::check(&Facts { open_orders, replaced_notional: Money(replaced), ..*facts }))
+        let order = case.intent.order;
+        let judge = |reserve, filled| {
+            let (reserve, filled) = (Quantity(reserve), Quantity(filled));
+            let record = OrderRecord { order, reserve, filled, ..OrderRecord::default() };
+            let replaced = Some(Replaced { record: &record, is_settled: true, wanted: order.quantity });
+            case.with(|facts| super::check(&Facts { open_orders, replaced, ..*facts }))
         };
-        assert_eq!(judge(NOTIONAL), Ok(()));
-        assert_eq!(judge(NOTIONAL - 1), denied(DenialReason::MaxRestingNotional, NOTIONAL, NOTIONAL + 1));
+        assert_eq!(judge(10, 0), Ok(()));
+        let part = NOTIONAL + NOTIONAL / 10;
+        assert_eq!(judge(9, 0), denied(DenialReason::MaxRestingNotional, NOTIONAL, part));
+        let both = denied(DenialReason::MaxRestingNotional, NOTIONAL, 2 * NOTIONAL);
+        assert_eq!(judge(10, 1), both, "with a fill of the replaced one, both may come to rest");
     }
 }

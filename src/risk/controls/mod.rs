@@ -8,8 +8,8 @@
 //! Controls are pure: they change nothing, and all of them together look at one order of one strategy at one instant.
 
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Instrument, Money, Order, OrderIntent, OrderType, Price, Quantity,
-    SessionState, Side, Timestamp, TradingState,
+    ClientOrderId, Denial, DenialReason, Instrument, Order, OrderIntent, OrderType, Price, Quantity, SessionState,
+    Side, Timestamp, TradingState,
 };
 
 use super::budget::Budget;
@@ -145,8 +145,6 @@ pub struct Facts<'a> {
     pub drift: &'a Drift,
     /// What is open of the strategy, in the instrument, and of the account.
     pub open_orders: OpenOrders,
-    /// What the order that this one replaces adds to that, at its prices; zero for a new one.
-    pub replaced_notional: Money,
     /// The strategy's messages.
     pub strategy_rate: Rate<'a>,
     /// Messages about the instrument.

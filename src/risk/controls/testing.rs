@@ -121,7 +121,6 @@ impl Case {
             recent: &Recent::NONE,
             drift: &Drift::NONE,
             open_orders: OpenOrders::default(),
-            replaced_notional: Money::ZERO,
             strategy_rate: Rate { limit: &self.strategy_rate, left: self.strategy_left },
             instrument_rate: Rate { limit: &self.instrument_rate, left: self.instrument_left },
             venue_rate: Rate { limit: &self.venue_rate, left: self.venue_left },
