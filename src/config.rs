@@ -554,6 +554,42 @@ impl Config {
         errors
     }
 
+    /// The limits that are missing, each of which denies every order that needs it.
+    #[must_use]
+    pub fn missing_limits(&self) -> Vec<FieldError> {
+        let mut missing = Vec::new();
+        let mut look = |key: &str, is_there: &[(&str, bool)]| {
+            for (name, _) in is_there.iter().filter(|(_, is_there)| !is_there) {
+                let reason = "is missing: every order that needs it is denied (LIMIT_NOT_CONFIGURED)";
+                missing.push(FieldError::new(format!("{key}.{name}"), reason.to_owned()));
+            }
+        };
+        for (index, venue) in self.venues.iter().enumerate() {
+            look(
+                &format!("venues[{index}].limits"),
+                &venue.limits.decimals().map(|(name, text)| (name, text.is_some())),
+            );
+        }
+        for (index, instrument) in self.instruments.iter().enumerate() {
+            let is_there = [
+                ("data_age_max_ms", instrument.data_age_max_ms.is_some()),
+                ("collar_bps", instrument.collar_bps.is_some()),
+                ("passive_collar_bps", instrument.passive_collar_bps.is_some()),
+                ("slippage_max_bps", instrument.slippage_max_bps.is_some()),
+                ("position_max", instrument.position_max.is_some()),
+                ("depth_share_max_percent", instrument.depth_share_max_percent.is_some()),
+                ("resting_notional_max", instrument.resting_notional_max.is_some()),
+            ];
+            look(&format!("instruments[{index}]"), &is_there);
+        }
+        for (index, strategy) in self.strategies.iter().enumerate() {
+            let key = format!("strategies[{index}].limits");
+            look(&key, &strategy.limits.decimals().map(|(name, text)| (name, text.is_some())));
+            look(&key, &[("messages_per_second", strategy.limits.messages_per_second.is_some())]);
+        }
+        missing
+    }
+
     /// The place in `instruments` of `venue:SYMBOL`.
     #[must_use]
     pub fn instrument_index(&self, name: &str) -> Option<usize> {
@@ -748,6 +784,51 @@ mod tests {
         let errors = Config::parse(&text).expect_err("three mistakes").to_string();
         for key in ["DOGEUSDT", "venues[0].market_stream", "limits.position_max"] {
             assert!(errors.contains(key), "{key} in\n{errors}");
+        }
+    }
+
+    #[test]
+    fn limits_that_are_missing_are_named_and_bad_ones_told() {
+        let example = Config::parse(EXAMPLE).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(example.missing_limits().is_empty());
+        let without = |key: &str| {
+            let lines = EXAMPLE.lines().filter(|line| !line.starts_with(&format!("{key} =")));
+            let config =
+                Config::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap_or_else(|errors| panic!("{errors}"));
+            config.missing_limits().iter().map(|error| error.field.clone()).collect::<Vec<_>>()
+        };
+        for (key, field) in [
+            ("gross_max", "venues[0].limits.gross_max"),
+            ("resting_notional_max", "instruments[0].resting_notional_max"),
+            ("daily_loss_max", "strategies[0].limits.daily_loss_max"),
+        ] {
+            assert_eq!(without(key), [field]);
+        }
+        assert!(without("drift_max_bps").is_empty(), "has a default");
+        let text = EXAMPLE
+            .replace("gross_max = \"20000\"", "gross_max = \"-1\"")
+            .replace(
+                "# allocations = { \"binance:BTCUSDT\" = \"10000\" }",
+                "allocations = { \"binance:BTCUSDT\" = \"10001\" }",
+            )
+            .replace("order_to_trade_alert = 250", "order_to_trade_alert = 501")
+            .replace("drawdown_max = \"300\"", "drawdown_max = \"much\"");
+        let errors = Config::parse(&text).expect_err("four mistakes").to_string();
+        for key in [
+            "venues[0].limits.gross_max",
+            "strategies[0].allocations.binance:BTCUSDT",
+            "strategies[0].limits.order_to_trade_alert",
+            "strategies[0].limits.drawdown_max",
+        ] {
+            assert!(errors.contains(key), "{key} in\n{errors}");
+        }
+        let text = EXAMPLE
+            .replace("market_orders = \"protect\"", "market_orders = \"sometimes\"")
+            .replace("sides = [\"buy\", \"sell\"]", "sides = []")
+            .replace("duplicates_max = 3 ", "duplicates_max = 0 ");
+        let errors = Config::parse(&text).expect_err("three mistakes").to_string();
+        for words in ["instruments[0].market_orders", "protect", "strategies[0].sides", "limits.duplicates_max"] {
+            assert!(errors.contains(words), "{words} in\n{errors}");
         }
     }
 

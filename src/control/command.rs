@@ -115,7 +115,7 @@ fn load(path: &Path) -> Result<Config, Vec<String>> {
 
 /// What is wrong beyond the text: threads, keys, venues.
 fn findings(config: &Config, offline: bool) -> Vec<String> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<String> = config.missing_limits().iter().map(ToString::to_string).collect();
     let feeds = config.venues.iter().map(|venue| format!("feed-{}", venue.name));
     let shards = (0..config.engine.shards).map(|index| format!("shard-{index}"));
     let gateways = config.venues.iter().map(|venue| format!("gateway-{}", venue.name));
