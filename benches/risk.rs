@@ -15,11 +15,12 @@ use crossbeam::channel;
 use gannet::metrics::{RiskCounters, Shared};
 use gannet::pipeline::lane::{Receiver, Sender, lane};
 use gannet::pipeline::stage::Stage;
+use gannet::portfolio::Rates;
 use gannet::risk::controls::{Facts, Rate, evaluate};
 use gannet::risk::{
-    AccountLimits, Approved, Budget, Drift, Exposure, InstrumentLimits, KillSwitch, Kills, Limits, LimitsTable,
-    OpenOrders, OrderToTrade, Override, Permission, RateLimit, Recent, Risk, RiskConfig, RiskLanes, StrategyLimits,
-    approved_lane, wide,
+    AccountLimits, Approved, Budget, Drift, Exposure, Finances, InstrumentLimits, KillSwitch, Kills, Limits,
+    LimitsTable, OpenOrders, OrderToTrade, Override, Permission, QuoteWorth, RateLimit, Recent, Risk, RiskConfig,
+    RiskLanes, StrategyLimits, approved_lane, wide,
 };
 use gannet::types::*;
 use std::hint::black_box;
@@ -109,7 +110,7 @@ impl Machine {
             order_capacity: RiskConfig::ORDER_CAPACITY,
             execution_capacity: RiskConfig::EXECUTION_CAPACITY,
             position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
-            currency: None,
+            currency: Some(AssetId(1)),
             rate_sources: Vec::new(),
             latches: Vec::new(),
             identity: None,
@@ -144,7 +145,10 @@ impl Machine {
             retired_limits: retire_limits,
             overrides: overrides_in,
         };
-        let risk = Risk::new(&config, lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("valid");
+        let mut risk = Risk::new(&config, lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("valid");
+        for asset in [AssetId(0), AssetId(1)] {
+            risk.start_balance(VenueId(0), asset, Money(i128::MAX / 4));
+        }
         let mut machine = Self {
             risk,
             orders,
@@ -220,6 +224,7 @@ fn risk(criterion: &mut Criterion) {
         drift.approved(&intent.stamp, at, INSTRUMENT_LIMITS.drift_window_ns);
         order_to_trade.on_message(at, STRATEGY_LIMITS.ratio_window_ns);
     }
+    let rates = Rates::new(Some(AssetId(1)), 2);
     let facts = Facts {
         intent: &intent,
         now: NOW,
@@ -237,6 +242,13 @@ fn risk(criterion: &mut Criterion) {
         replaced: None,
         exposure: &Exposure::NONE,
         instrument_exposure: &Exposure::NONE,
+        finances: Finances {
+            rates: &rates,
+            free: Money(i128::MAX / 4),
+            account: &[QuoteWorth { asset: AssetId(1), gross: Money::ZERO, long: Money::ZERO, short: Money::ZERO }],
+            price: Price(6_000_000),
+            ..Finances::NONE
+        },
         strategy_rate: Rate { limit: &RATE, left: 100 },
         recent: &recent,
         drift: &drift,

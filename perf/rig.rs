@@ -31,7 +31,8 @@ use gannet::risk::{
 use gannet::strategy::prelude::*;
 use gannet::strategy::runner::{Instance, ShardConfig};
 use gannet::types::{
-    ClientOrderId, FeedInput, FeedMessage, InstrumentStatus, Instruments, StrategyId, Symbol, TradingState, VenueId,
+    AssetId, ClientOrderId, FeedInput, FeedMessage, InstrumentStatus, Instruments, StrategyId, Symbol, TradingState,
+    VenueId,
 };
 use gannet::venue::binance::{Credentials, Market, MarketCodec, MarketSymbol, OrderEncoder, SessionKind, UserCodec};
 use gannet::venue::connection::{Arrival, Connection};
@@ -247,12 +248,12 @@ impl Rig {
                 order_capacity: 4_096,
                 execution_capacity: 4_096,
                 position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
-                currency: None,
+                currency: Some(AssetId(1)),
                 rate_sources: Vec::new(),
                 latches: Vec::new(),
                 identity: None,
             },
-            balances: Vec::new(),
+            balances: (0..2).map(|asset| (VenueId(0), AssetId(asset), Money(i128::MAX / 4))).collect(),
             instruments,
         };
         let heartbeats = Heartbeats::default();

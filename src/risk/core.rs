@@ -7,6 +7,7 @@ use super::config::RiskConfig;
 use super::drift::Drift;
 use super::executions::Executions;
 use super::kill::{KillScope, KillSwitch, Kills};
+use super::latches::Latches;
 use super::limits::LimitsTable;
 use super::order_table::OrderTable;
 use super::overrides::{Override, Overrides};
@@ -91,6 +92,12 @@ pub(super) struct Core {
     pub(super) shards: Vec<ShardState>,
     /// Where cancelling everything has come to in the order table.
     pub(super) sweep: Option<u32>,
+    /// Where canceling what strategies past a loss limit have open has come to.
+    pub(super) opener_sweep: Option<u32>,
+    /// The running day (UTC).
+    pub(super) day: u32,
+    /// What was told of what must outlive the process.
+    pub(super) kept: Latches,
     pub(super) denied: [u64; DenialReason::ALL.len()],
     pub(super) counters: Shared<RiskCounters>,
     pub(super) latches: Sender<Latch>,
@@ -142,7 +149,7 @@ impl Core {
             last_id: ClientOrderId::NONE,
             shard,
         });
-        Self {
+        let mut core = Self {
             now: Timestamp::UNKNOWN,
             kill,
             kills: Kills::NONE,
@@ -164,6 +171,9 @@ impl Core {
             venues,
             shards: shards.collect(),
             sweep: None,
+            opener_sweep: None,
+            day: 0,
+            kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len()),
             denied: [0; DenialReason::ALL.len()],
             counters,
             latches: outputs.latches,
@@ -173,7 +183,9 @@ impl Core {
             notices: outputs.notices,
             position_interval_ns: config.position_interval_ns,
             positions_sent_ns: Timestamp::UNKNOWN,
-        }
+        };
+        core.restore_latches(&config.latches);
+        core
     }
 
     /// Reads the kill word.
@@ -199,6 +211,9 @@ impl Core {
         };
         if sizes(&limits) == sizes(&self.limits) && limits.validate().is_ok() {
             std::mem::swap(&mut self.limits, &mut limits);
+            for strategy in (0..).map(StrategyId).take(self.books.results.len()) {
+                self.judge_results(strategy);
+            }
             let version = i128::from(self.limits.version);
             self.notify(Notice::new(NoticeCode::LimitsChanged, self.now).values(0, version));
         } else {
@@ -212,6 +227,7 @@ impl Core {
     /// A person looked at a strategy, or at all: what only a person may set back begins anew.
     pub(super) fn reset(&mut self, strategy: StrategyId) {
         self.repeats.reset(strategy);
+        self.reset_results(strategy);
         self.notify(Notice::new(NoticeCode::BreakerReset, self.now).strategy(strategy).excerpt(b"by a person"));
     }
 
@@ -253,12 +269,10 @@ impl Core {
         }
     }
 
-    /// Keeps the newest top of book of an instrument that somebody holds.
+    /// Values what is held at the newest top of book.
     pub(super) fn on_mark(&mut self, mark: &Mark) {
-        if let Some(market) = self.books.markets.get_mut(mark.instrument.index()) {
-            market.quote = mark.quote;
-            market.is_marked = true;
-        }
+        self.books.mark(mark, self.now);
+        self.judge_holders(mark.instrument);
     }
 
     /// The position of a holding, as messages carry it.
@@ -340,17 +354,17 @@ impl Core {
         }
         self.positions_sent_ns = self.now;
         let mut sent = 0;
-        for holding in &mut self.books.holdings {
+        for (place, holding) in (0u32..).zip(&mut self.books.holdings) {
             let Some(market) = self.books.markets.get(holding.permission.instrument.index()) else { continue };
             if !holding.is_changed && !market.is_marked {
                 continue;
             }
-            // Where the market is one-sided the last known figure stands, but nothing is at stake in a flat position.
-            let unrealized = holding.position.unrealized(&market.quote, &market.instrument);
-            holding.unrealized = unrealized.unwrap_or(holding.unrealized);
             let report = PositionReport {
                 position: holding.position.state(&market.instrument),
                 unrealized: holding.unrealized,
+                allocated: self.limits.permission(place).allocation,
+                used: holding.capital.used(),
+                reserved: holding.capital.reserved(&holding.exposure),
                 bid: market.quote.bid,
                 ask: market.quote.ask,
                 worst_short: clamped(holding.exposure.worst_short()),

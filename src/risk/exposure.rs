@@ -58,13 +58,18 @@ impl Exposure {
         self.booked = self.booked.saturating_add(i128::from(quantity).saturating_mul(i128::from(side.sign())));
     }
 
-    /// What one order may still fill went from `before` to `after`.
-    pub(super) fn reserve(&mut self, side: Side, before: i64, after: i64) {
+    /// So much more may fill on this side.
+    pub(super) fn add(&mut self, side: Side, quantity: i128) {
         let [buys, sells] = &mut self.open;
         let open = match side {
             Side::Buy => buys,
             Side::Sell => sells,
         };
-        *open = open.saturating_add(i128::from(after)).saturating_sub(i128::from(before));
+        *open = open.saturating_add(quantity);
+    }
+
+    /// What one order may still fill went from `before` to `after`.
+    pub(super) fn reserve(&mut self, side: Side, before: i64, after: i64) {
+        self.add(side, i128::from(after) - i128::from(before));
     }
 }

@@ -12,6 +12,7 @@ mod approved;
 mod books;
 mod budget;
 mod cancels;
+mod capital;
 mod change;
 mod config;
 pub mod controls;
@@ -19,8 +20,10 @@ mod core;
 mod drift;
 mod executions;
 mod exposure;
+mod finances;
 mod index;
 mod kill;
+mod latches;
 mod limits;
 mod order_table;
 mod orders;
@@ -31,17 +34,21 @@ mod recent;
 mod repeats;
 mod reports;
 mod resting;
+mod results;
 mod stage;
 pub mod transitions;
 mod window;
+mod worth;
 
 pub use approved::{Approved, approved_lane};
 pub use books::{Holding, Market};
 pub use budget::Budget;
+pub use capital::Capital;
 pub use change::Raise;
 pub use config::{Permission, RateSource, RiskConfig, RiskConfigError, RiskLanes};
 pub use drift::Drift;
 pub use exposure::Exposure;
+pub use finances::Finances;
 pub use kill::{KillScope, KillSwitch, Kills};
 pub use limits::{
     AccountLimits, InstrumentLimits, Limits, LimitsTable, MarketOrders, RateLimit, Restriction, SelfTradePolicy,
@@ -52,7 +59,9 @@ pub use overrides::Override;
 pub use ratio::OrderToTrade;
 pub use recent::Recent;
 pub use resting::OpenOrders;
+pub use results::Results;
 pub use stage::Risk;
+pub use worth::{QuoteWorth, Worth};
 
 #[cfg(test)]
 mod tests;

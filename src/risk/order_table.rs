@@ -46,6 +46,8 @@ pub struct OrderRecord {
     /// What it may still fill: this is what exposure counts. Of an order that excludes the one whose place it takes, what
     /// it may fill beyond that one.
     pub reserve: Quantity,
+    /// At what price that is counted: the worst at which it is taken to fill.
+    pub worst_price: Price,
     /// Price of the newest booked fill.
     pub last_price: Price,
     /// The venue's code of a refusal.

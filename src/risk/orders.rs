@@ -12,8 +12,8 @@ use super::recent::Recent;
 use super::resting::OpenOrders;
 use super::transitions::OrderEvent;
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Notice, NoticeCode, Order, OrderIntent, OrderStatus, OrderUpdate, Quantity,
-    TradingState,
+    ClientOrderId, Denial, DenialReason, Notice, NoticeCode, Order, OrderIntent, OrderStatus, OrderUpdate, Price,
+    Quantity, TradingState,
 };
 
 const NO_EXPOSURE: Exposure = Exposure::NONE;
@@ -40,13 +40,14 @@ impl Core {
         if let Some(state) = self.instruments.get_mut(order.instrument.index()) {
             state.bucket.refill(&self.limits.instrument(order.instrument).rate, self.now);
         }
+        self.prepare_finances(intent);
         let (on_wire, is_exclusive) = self.on_wire(intent);
         let facts = self.facts(&on_wire, intent.order.quantity, place);
         let verdict = match controls::evaluate(&facts) {
             Ok(()) => Ok(0),
             Err(denial) => self.overrides.judge(&facts, denial),
         };
-        let sent = facts.protected_order();
+        let (sent, worst) = (facts.protected_order(), facts.worst_price().unwrap_or_default());
         let id = order.client_order_id;
         if id.strategy() == order.strategy
             && let Some(strategy) = self.strategies.get_mut(order.strategy.index())
@@ -55,7 +56,7 @@ impl Core {
         }
         // An order that passed has a permission, and so a place.
         let verdict = verdict.and_then(|used| {
-            self.approve(&on_wire, sent, is_exclusive, place.ok_or_else(not_permitted)?)?;
+            self.approve(&on_wire, sent, worst, is_exclusive, place.ok_or_else(not_permitted)?)?;
             Ok(used)
         });
         match verdict {
@@ -124,6 +125,7 @@ impl Core {
             drift: instrument_state.map_or(&NO_DRIFT, |state| &state.drift),
             open_orders: market
                 .map_or_else(OpenOrders::default, |market| self.resting.around(order, &market.instrument)),
+            finances: self.finances(order, holding, market),
             strategy_rate: Rate {
                 limit: &strategy_limits.rate,
                 left: strategy.map_or(0, |strategy| strategy.bucket.left()),
@@ -146,7 +148,14 @@ impl Core {
     /// # Errors
     /// `ORDER_TABLE_FULL`: nothing was done. A gateway without room is not an error here: the order is in the table
     /// by then, and ends there as denied.
-    fn approve(&mut self, intent: &OrderIntent, order: Order, is_exclusive: bool, place: u32) -> Result<(), Denial> {
+    fn approve(
+        &mut self,
+        intent: &OrderIntent,
+        order: Order,
+        worst: Price,
+        is_exclusive: bool,
+        place: u32,
+    ) -> Result<(), Denial> {
         let record = OrderRecord {
             order,
             status: OrderStatus::Created,
@@ -156,6 +165,7 @@ impl Core {
             updated_ns: self.now,
             holding: place,
             is_exclusive,
+            worst_price: worst,
             ..OrderRecord::default()
         };
         let capacity = i128::try_from(self.orders.capacity()).unwrap_or(i128::MAX);
@@ -174,7 +184,7 @@ impl Core {
         {
             self.count_message(order.strategy, order.instrument);
             self.counters.approved.increment();
-            self.replace_requested(&order);
+            self.replace_requested(&order, worst, is_exclusive);
         } else {
             self.gateway_busy(slot);
         }
@@ -182,13 +192,16 @@ impl Core {
     }
 
     /// The order whose place this one takes, if one, waits for that.
-    fn replace_requested(&mut self, order: &Order) {
+    fn replace_requested(&mut self, order: &Order, worst: Price, is_exclusive: bool) {
         if order.replaces == ClientOrderId::NONE {
             return;
         }
         let Some(slot) = self.orders.find(order.replaces) else { return };
         if let Some(record) = self.orders.at_mut(slot) {
             record.replaced_by = order.client_order_id;
+        }
+        if is_exclusive {
+            self.reprice(slot, worst);
         }
         self.apply(slot, OrderEvent::ReplaceRequested);
     }

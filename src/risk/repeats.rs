@@ -49,7 +49,6 @@ impl Repeats {
     }
 
     /// The longest rows of a strategy in any instrument: what outlives the process.
-    #[allow(dead_code, reason = "for the latch, which is not written yet")]
     pub(super) fn longest(&self, strategy: StrategyId) -> [u32; 2] {
         let of_strategy = self.rows.iter().zip(&self.owners).filter(|(_, owner)| **owner == strategy);
         of_strategy
@@ -104,5 +103,6 @@ impl Core {
         let notice = Notice::new(NoticeCode::BreakerTripped, self.now).order(order.client_order_id);
         let notice = notice.instrument(order.instrument).values(i128::from(limit), i128::from(count));
         self.notify(Notice { reason: DenialReason::RepeatExecution, ..notice });
+        self.send_latch(order.strategy);
     }
 }

@@ -6,8 +6,8 @@ use super::order_table::{CancelStep, OrderRecord};
 use super::transitions::{Next, OrderEvent, next};
 use crate::portfolio::Fill;
 use crate::types::{
-    ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, Money, Notice, NoticeCode, OrderStatus, Quantity,
-    ReportKind, TradingState,
+    ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, Money, Notice, NoticeCode, OrderStatus, Price,
+    Quantity, ReportKind, TradingState,
 };
 
 /// Cancels that a halted engine sends again for one order when the venue refuses them.
@@ -23,10 +23,13 @@ impl Core {
                     venue.session = *state;
                 }
             }
+            GatewayMessage::Transfer { venue, asset, amount, received_ns } => {
+                self.now = self.now.max(*received_ns);
+                self.on_transfer(*venue, *asset, *amount);
+            }
             GatewayMessage::ReportStream { received_ns, .. }
             | GatewayMessage::Round { received_ns, .. }
-            | GatewayMessage::Balance { received_ns, .. }
-            | GatewayMessage::Transfer { received_ns, .. } => self.now = self.now.max(*received_ns),
+            | GatewayMessage::Balance { received_ns, .. } => self.now = self.now.max(*received_ns),
             GatewayMessage::Budget { venue, received_ns, used_weight, weight_limit, used_orders, order_limit } => {
                 self.now = self.now.max(*received_ns);
                 if let Some(venue) = self.venues.get_mut(usize::from(venue.0)) {
@@ -153,6 +156,8 @@ impl Core {
         let is_whole = filled >= order.quantity.0;
         self.apply(slot, if is_whole { OrderEvent::LastFill } else { OrderEvent::PartialFill });
         self.check_position(&record);
+        self.kept.booked(order.instrument, report.execution_id);
+        self.judge_fill(order.strategy, order.instrument, &fill);
     }
 
     /// Lets a fill that went over a position limit set reduce-only, for the strategy in this instrument or for the
@@ -239,8 +244,8 @@ impl Core {
         let due = Quantity(record.due().0.saturating_sub(shared.0).max(0));
         let Some(record) = self.orders.at_mut(slot) else { return };
         let before = std::mem::replace(&mut record.reserve, due);
-        let (order, holding) = (record.order, record.holding);
-        self.books.reserve(holding, order.side, before.0, due.0);
+        let (order, holding, worst) = (record.order, record.holding, record.worst_price);
+        self.books.reserve(holding, order.side, before.0, due.0, worst);
         self.rest(&order, before, due);
     }
 
@@ -257,6 +262,7 @@ impl Core {
         if replaced != ClientOrderId::NONE
             && let Some(slot) = self.orders.find(replaced)
         {
+            self.reprice(slot, Price::ZERO);
             self.apply(slot, OrderEvent::ReplaceRejected);
         }
     }

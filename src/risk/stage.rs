@@ -5,10 +5,12 @@ use super::config::{RiskConfig, RiskConfigError, RiskLanes};
 use super::core::{Core, Outputs, WAITING_MAX};
 use super::kill::KillSwitch;
 use super::order_table::OrderTable;
+use super::results::Results;
+use super::worth::QuoteWorth;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Receiver;
 use crate::pipeline::stage::Stage;
-use crate::portfolio::Ledger;
+use crate::portfolio::{Ledger, Rates};
 use crate::types::{
     AssetId, CancelIntent, DenialReason, GatewayMessage, InstrumentId, Mark, Money, OrderIntent, RiskCommand,
     StrategyId, Timestamp, TradingState, VenueId,
@@ -107,6 +109,31 @@ impl Risk {
         self.core.books.ledgers.get(usize::from(venue.0))
     }
 
+    /// A strategy's part of all accounts: what its own fills and fees changed. [`StrategyId::NONE`] is what belongs to no
+    /// strategy. The parts of all add up to the changes of the accounts, to the last unit.
+    #[must_use]
+    pub fn share(&self, strategy: StrategyId) -> Option<&Ledger> {
+        self.core.books.share(strategy)
+    }
+
+    /// What a strategy made and traded.
+    #[must_use]
+    pub fn results(&self, strategy: StrategyId) -> Option<&Results> {
+        self.core.books.results.get(strategy.index())
+    }
+
+    /// What assets are worth in the account's currency.
+    #[must_use]
+    pub const fn rates(&self) -> &Rates {
+        &self.core.books.rates
+    }
+
+    /// What an account's positions are worth, by quote asset.
+    #[must_use]
+    pub fn worth(&self, venue: VenueId) -> &[QuoteWorth] {
+        self.core.books.accounts.get(usize::from(venue.0)).map_or(&[], Vec::as_slice)
+    }
+
     /// How often each reason denied, zeros left out.
     pub fn denied(&self) -> impl Iterator<Item = (DenialReason, u64)> {
         DenialReason::ALL.into_iter().zip(self.core.denied).filter(|&(_, count)| count > 0)
@@ -123,6 +150,7 @@ impl Stage for Risk {
     fn poll(&mut self, now: Timestamp) -> usize {
         let Self { commands, reports, cancels, orders, marks, core } = self;
         core.now = core.now.max(now);
+        core.turn_day();
         let mut work = core.read_kill_word();
         work += commands.drain(COMMANDS_PER_CYCLE, |command| match command {
             RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
@@ -140,6 +168,7 @@ impl Stage for Risk {
             work += lane.drain(limit as u64, |intent| core.on_cancel(shard, intent));
         }
         work += core.sweep();
+        work += core.cancel_openers();
         for (shard, lane) in orders.iter_mut().enumerate() {
             let limit = core.shards.get(shard).map_or(0, |waiting| ORDERS_PER_CYCLE - waiting.denials.len());
             let taken = lane.drain(limit as u64, |intent| core.on_intent(shard, intent));
@@ -158,6 +187,7 @@ impl Stage for Risk {
             work += core.send_updates(shard);
         }
         work += core.report_positions();
+        work += core.report_latches();
         if work == 0 {
             core.orders.warm();
         }

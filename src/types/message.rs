@@ -510,6 +510,12 @@ pub struct PositionReport {
     pub position: PositionState,
     /// Profit or loss of the open quantity at the conservative side of the market, in the quote asset.
     pub unrealized: Money,
+    /// The capital allotted to the strategy in this instrument, in the quote asset.
+    pub allocated: Money,
+    /// What of it the position uses: what the open quantity cost, or brought.
+    pub used: Money,
+    /// What open orders could add to that at worst, unknown ones included.
+    pub reserved: Money,
     /// The best bid that it was valued at; zero until there is a mark.
     pub bid: Price,
     /// The best ask that it was valued at; zero until there is a mark.
@@ -526,6 +532,8 @@ pub struct PositionReport {
     /// Whose.
     pub strategy: StrategyId,
 }
+
+const _: () = assert!(size_of::<PositionReport>() <= 160);
 
 /// What a restart must not forget of a strategy's limits over time. Amounts are in the account's currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

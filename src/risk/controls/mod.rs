@@ -16,6 +16,7 @@ use super::budget::Budget;
 use super::config::Permission;
 use super::drift::Drift;
 use super::exposure::Exposure;
+use super::finances::Finances;
 use super::kill::Kills;
 use super::limits::{AccountLimits, InstrumentLimits, Limits, RateLimit, StrategyLimits};
 use super::order_table::OrderRecord;
@@ -65,7 +66,11 @@ controls_in_order! {
     c16_quantity,
     c17_notional,
     c18_position,
+    c19_exposure,
+    c20_buying_power,
     c21_open_orders,
+    c22_turnover,
+    c23_loss,
     c24_message_rate,
     c25_venue_budget,
     c26_repeats,
@@ -145,6 +150,8 @@ pub struct Facts<'a> {
     pub drift: &'a Drift,
     /// What is open of the strategy, in the instrument, and of the account.
     pub open_orders: OpenOrders,
+    /// The money around it.
+    pub finances: Finances<'a>,
     /// The strategy's messages.
     pub strategy_rate: Rate<'a>,
     /// Messages about the instrument.
@@ -201,7 +208,7 @@ impl Facts<'_> {
     /// The worst price at which the order is taken to fill: a limit order's own; for a market order the opposite touch
     /// (for a stop order its stop price) and the allowed slippage beyond it, rounded away from it. `None` without a
     /// touch, or on overflow.
-    fn worst_price(&self) -> Option<Price> {
+    pub(super) fn worst_price(&self) -> Option<Price> {
         let order = &self.intent.order;
         if order.order_type.is_limited() {
             return Some(order.price);

@@ -2,10 +2,11 @@
 
 pub(super) use super::Facts;
 use super::Rate;
+use crate::portfolio::Rates;
 pub(super) use crate::risk::exposure::Exposure;
 use crate::risk::{
-    AccountLimits, Budget, Drift, InstrumentLimits, Kills, Limits, OpenOrders, OrderToTrade, Permission, RateLimit,
-    Recent, StrategyLimits, wide,
+    AccountLimits, Budget, Capital, Drift, Finances, InstrumentLimits, Kills, Limits, OpenOrders, OrderToTrade,
+    Permission, QuoteWorth, RateLimit, Recent, Results, StrategyLimits, Worth, wide,
 };
 use crate::types::{
     AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, MarketStamp, Money, Order, OrderIntent, Price,
@@ -24,6 +25,13 @@ pub(super) struct Case {
     pub account_limits: AccountLimits,
     pub exposure: Exposure,
     pub instrument_exposure: Exposure,
+    pub rates: Rates,
+    pub free: Money,
+    pub capital: Capital,
+    pub account: Vec<QuoteWorth>,
+    pub market: Worth,
+    pub price: Price,
+    pub results: Results,
     pub strategy_rate: RateLimit,
     pub strategy_left: u64,
     pub instrument_rate: RateLimit,
@@ -89,6 +97,13 @@ impl Case {
             account_limits: wide::ACCOUNT,
             exposure: Exposure::default(),
             instrument_exposure: Exposure::default(),
+            rates: Rates::new(Some(AssetId(1)), 3),
+            free: Money(i128::MAX / 4),
+            capital: Capital::NONE,
+            account: vec![QuoteWorth { asset: AssetId(1), ..QuoteWorth::default() }],
+            market: Worth::NONE,
+            price: Price(10_000),
+            results: Results::NONE,
             strategy_rate: rate,
             strategy_left: 100,
             instrument_rate: rate,
@@ -121,6 +136,15 @@ impl Case {
             recent: &Recent::NONE,
             drift: &Drift::NONE,
             open_orders: OpenOrders::default(),
+            finances: Finances {
+                rates: &self.rates,
+                free: self.free,
+                capital: self.capital,
+                account: &self.account,
+                market: self.market,
+                price: self.price,
+                results: &self.results,
+            },
             strategy_rate: Rate { limit: &self.strategy_rate, left: self.strategy_left },
             instrument_rate: Rate { limit: &self.instrument_rate, left: self.instrument_left },
             venue_rate: Rate { limit: &self.venue_rate, left: self.venue_left },
@@ -148,6 +172,6 @@ pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Resul
 #[test]
 fn every_control_lets_a_good_order_pass() {
     assert_eq!(Case::new().with(super::evaluate), Ok(()));
-    assert_eq!(super::CONTROLS.len(), 25);
+    assert_eq!(super::CONTROLS.len(), 29);
     assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
 }

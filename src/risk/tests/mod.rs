@@ -5,6 +5,7 @@ mod configs;
 mod controls;
 mod differential;
 mod lanes;
+mod money;
 mod orders;
 mod replaces;
 mod rig;

@@ -95,12 +95,15 @@ pub fn config() -> RiskConfig {
         order_capacity: 1_024,
         execution_capacity: 4_096,
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
-        currency: None,
+        currency: Some(AssetId(1)),
         rate_sources: Vec::new(),
         latches: Vec::new(),
         identity: None,
     }
 }
+
+/// What the account begins with of every asset: more than any order of these tests needs.
+pub const RICH: Money = Money(i128::MAX / 4);
 
 impl Rig {
     /// A rig whose session is ready.
@@ -141,7 +144,10 @@ impl Rig {
             overrides: overrides_in,
         };
         let (kill, counters) = (KillSwitch::new(), Shared::<RiskCounters>::default());
-        let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
+        let mut risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
+        for asset in 0..config.instruments.assets().len() {
+            risk.start_balance(VenueId(0), AssetId(asset as u16), RICH);
+        }
         let mut rig = Self {
             risk,
             kill,

@@ -1,0 +1,325 @@
+//! What each strategy made and traded, in the account's currency, and the latches that hang on it.
+
+use super::core::Core;
+use super::limits::StrategyLimits;
+use super::window::Window;
+use crate::portfolio::{Fill, RateError, Rates, Rounding};
+use crate::types::{
+    AssetId, DenialReason, InstrumentId, Money, Notice, NoticeCode, Order, StrategyId, StrategyLatch, Timestamp,
+};
+
+/// Slots of the order table that are looked at in one cycle.
+const SWEEP_PER_CYCLE: u32 = 1_024;
+
+/// The day of an instant, in days since the epoch (UTC).
+pub(super) const fn day_of(now: Timestamp) -> u32 {
+    const DAY_NS: u64 = 86_400_000_000_000;
+    // 2^64 ns are 213,503 days.
+    #[expect(clippy::cast_possible_truncation, reason = "a day number has 18 bits")]
+    let day = (now.nanos() / DAY_NS) as u32;
+    day
+}
+
+/// The length of a [`Window`] whose running part may be empty and which covers this one all the same.
+const fn counted(window_ns: u64) -> u64 {
+    (window_ns / 7).saturating_add(1).saturating_mul(8)
+}
+
+/// One strategy's money in the instruments of one quote asset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Purse {
+    pub(super) asset: AssetId,
+    /// Realized and unrealized, after fees.
+    pub(super) profit: Money,
+    /// What open orders are worth at their worst prices.
+    pub(super) open: Money,
+}
+
+/// What one strategy made and traded. Everything in the account's currency, at the newest rates.
+#[derive(Clone, Debug)]
+pub struct Results {
+    purses: Vec<Purse>,
+    turnover: Window<Money>,
+    day_turnover: Money,
+    day: u32,
+    profit: Money,
+    /// The profit when the day began.
+    day_start: Money,
+    /// The highest profit so far.
+    best: Money,
+    /// The loss that tripped the day's limit.
+    loss_tripped: Option<Money>,
+    /// The drawdown that tripped its limit.
+    drawdown_tripped: Option<Money>,
+}
+
+impl Results {
+    /// Nothing made and nothing traded.
+    pub const NONE: Self = Self {
+        purses: Vec::new(),
+        turnover: Window::new(Money::ZERO),
+        day_turnover: Money::ZERO,
+        day: 0,
+        profit: Money::ZERO,
+        day_start: Money::ZERO,
+        best: Money::ZERO,
+        loss_tripped: None,
+        drawdown_tripped: None,
+    };
+
+    /// Makes room for the money in instruments of this quote asset.
+    pub(super) fn trade_in(&mut self, asset: AssetId) {
+        if !self.purses.iter().any(|purse| purse.asset == asset) {
+            self.purses.push(Purse { asset, ..Purse::default() });
+        }
+    }
+
+    /// The purse of a quote asset that it trades in.
+    pub(super) fn purse_mut(&mut self, asset: AssetId) -> Option<&mut Purse> {
+        self.purses.iter_mut().find(|purse| purse.asset == asset)
+    }
+
+    /// What an earlier run left behind. Amounts of an earlier day count for nothing once the running day is told; those
+    /// of a later one (the clock was set back) stand, and that day goes on until the clock has passed it.
+    pub(super) fn restore(&mut self, latch: &StrategyLatch) {
+        self.day = latch.day;
+        self.day_turnover = latch.day_turnover;
+        self.day_start = Money(latch.day_profit.0.saturating_neg());
+        self.best = latch.drawdown.max(Money::ZERO);
+        self.loss_tripped = latch.is_loss_tripped.then(|| self.loss());
+        self.drawdown_tripped = latch.is_drawdown_tripped.then(|| self.drawdown());
+    }
+
+    /// What a restart must not forget.
+    pub(super) fn latch(&self, strategy: StrategyId) -> StrategyLatch {
+        StrategyLatch {
+            day_profit: self.day_profit(),
+            drawdown: self.drawdown(),
+            day_turnover: self.day_turnover,
+            day: self.day,
+            strategy,
+            is_loss_tripped: self.loss_tripped.is_some(),
+            is_drawdown_tripped: self.drawdown_tripped.is_some(),
+            ..StrategyLatch::default()
+        }
+    }
+
+    /// Goes on to this day if it is later than the running one: amounts of the day begin anew, and its latch ends.
+    /// Answers whether a latch ended.
+    pub(super) fn begin_day(&mut self, day: u32) -> bool {
+        if day <= self.day {
+            return false;
+        }
+        self.day = day;
+        self.day_turnover = Money::ZERO;
+        self.day_start = self.profit;
+        self.loss_tripped.take().is_some()
+    }
+
+    /// Counts what a fill traded.
+    pub(super) fn traded(&mut self, now: Timestamp, window_ns: u64, amount: Money) {
+        let add = |part: &mut Money| *part = part.saturating_add(amount);
+        self.turnover.add(now, counted(window_ns), Money::ZERO, add);
+        self.day_turnover = self.day_turnover.saturating_add(amount);
+    }
+
+    /// Works out the profit at the newest rates. Where an asset in which something was made has none, the last figure
+    /// stands: orders are denied for want of a rate meanwhile.
+    pub(super) fn count(&mut self, rates: &Rates) {
+        let worth = |purse: &Purse| match purse.profit {
+            Money::ZERO => Some(Money::ZERO),
+            profit => rates.newest(purse.asset)?.apply(profit, Rounding::Down),
+        };
+        let sum = self.purses.iter().try_fold(Money::ZERO, |sum, purse| sum.checked_add(worth(purse)?));
+        if let Some(sum) = sum {
+            self.profit = sum;
+            self.best = self.best.max(sum);
+        }
+    }
+
+    /// What open orders of the strategy are worth at their worst prices, at rates of at most this age.
+    pub(super) fn open(&self, rates: &Rates, now: Timestamp, age_ns_max: u64) -> Result<Money, RateError> {
+        let mut sum = Money::ZERO;
+        for purse in self.purses.iter().filter(|purse| purse.open != Money::ZERO) {
+            let worth = rates.value(purse.open, purse.asset, now, age_ns_max, Rounding::Up)?;
+            sum = sum.checked_add(worth).ok_or(RateError::Overflow)?;
+        }
+        Ok(sum)
+    }
+
+    /// Profit since the day began.
+    #[must_use]
+    pub fn day_profit(&self) -> Money {
+        self.profit.saturating_sub(self.day_start)
+    }
+
+    /// Loss since the day began; zero or less where there is a profit.
+    #[must_use]
+    pub fn loss(&self) -> Money {
+        self.day_start.saturating_sub(self.profit)
+    }
+
+    /// How far the profit is below its best.
+    #[must_use]
+    pub fn drawdown(&self) -> Money {
+        self.best.saturating_sub(self.profit)
+    }
+
+    /// What was traded within the window, and at most a seventh of it longer.
+    #[must_use]
+    pub fn window_turnover(&self, now: Timestamp, window_ns: u64) -> Money {
+        self.turnover.iter(now, counted(window_ns)).copied().sum()
+    }
+
+    /// What was traded in the day so far.
+    #[must_use]
+    pub const fn day_turnover(&self) -> Money {
+        self.day_turnover
+    }
+
+    /// The loss that tripped the day's limit, until the next day.
+    #[must_use]
+    pub const fn loss_tripped(&self) -> Option<Money> {
+        self.loss_tripped
+    }
+
+    /// The drawdown that tripped its limit, until a person sets it back.
+    #[must_use]
+    pub const fn drawdown_tripped(&self) -> Option<Money> {
+        self.drawdown_tripped
+    }
+
+    /// Whether the strategy may only reduce.
+    #[must_use]
+    pub const fn is_tripped(&self) -> bool {
+        self.loss_tripped.is_some() || self.drawdown_tripped.is_some()
+    }
+
+    /// Trips what is past its limit and was not tripped: the reason, the limit and what was found.
+    fn trip(&mut self, limits: &StrategyLimits) -> [Option<(DenialReason, Money, Money)>; 2] {
+        let (loss, drawdown) = (self.loss(), self.drawdown());
+        let trip = |tripped: &mut Option<Money>, reason, limit: Money, found: Money| {
+            let is_past = limit > Money::ZERO && found > limit && tripped.is_none();
+            is_past.then(|| {
+                *tripped = Some(found);
+                (reason, limit, found)
+            })
+        };
+        [
+            trip(&mut self.loss_tripped, DenialReason::DailyLossLimit, limits.max_daily_loss, loss),
+            trip(&mut self.drawdown_tripped, DenialReason::MaxDrawdown, limits.max_drawdown, drawdown),
+        ]
+    }
+
+    /// A person looked: the drawdown counts from here. The day's loss latch stays until the day is over.
+    fn reset_drawdown(&mut self) -> bool {
+        self.best = self.profit;
+        self.drawdown_tripped.take().is_some()
+    }
+}
+
+impl Core {
+    /// Works out what a strategy made, after a fill or a mark, and trips what went past its limit: from then on only
+    /// orders that reduce pass, and what is open and could do more is canceled.
+    pub(super) fn judge_results(&mut self, strategy: StrategyId) {
+        let limits = *self.limits.strategy(strategy);
+        let Some(results) = self.books.results.get_mut(strategy.index()) else { return };
+        results.count(&self.books.rates);
+        let trips = results.trip(&limits);
+        self.latch_changed(strategy);
+        for (reason, limit, found) in trips.into_iter().flatten() {
+            let notice = Notice::new(NoticeCode::BreakerTripped, self.now).strategy(strategy);
+            self.notify(Notice { reason, ..notice.values(limit.0, found.0) });
+            self.send_latch(strategy);
+            self.opener_sweep = Some(0);
+        }
+    }
+
+    /// A fill of this strategy was booked.
+    pub(super) fn judge_fill(&mut self, strategy: StrategyId, instrument: InstrumentId, fill: &Fill) {
+        let window_ns = self.limits.strategy(strategy).turnover_window_ns;
+        if let Some(market) = self.books.markets.get(instrument.index())
+            && let Some(results) = self.books.results.get_mut(strategy.index())
+        {
+            let instrument = &market.instrument;
+            let traded = instrument.notional(fill.price, fill.quantity).zip(self.books.rates.newest(instrument.quote));
+            let traded = traded.and_then(|(notional, rate)| rate.apply(notional, Rounding::Up));
+            // What has no value counts as more than any limit.
+            results.traded(self.now, window_ns, traded.unwrap_or(Money(i128::MAX)));
+        }
+        self.judge_results(strategy);
+        if self.books.results.get(strategy.index()).is_some_and(Results::is_tripped) {
+            // It may have turned what reduces into what opens.
+            self.opener_sweep = Some(0);
+        }
+    }
+
+    /// A mark moved what is held in an instrument.
+    pub(super) fn judge_holders(&mut self, instrument: InstrumentId) {
+        let mut next = 0;
+        while let Some(place) = self.books.holder(instrument, next) {
+            next += 1;
+            if let Some(holding) = self.books.holding(place)
+                && holding.position.quantity().0 != 0
+            {
+                self.judge_results(holding.permission.strategy);
+            }
+        }
+    }
+
+    /// Goes on canceling what strategies that may only reduce have open and that could do more: orders that add, and
+    /// those on the other side where all of them together could go past zero, unless they are reduce-only themselves.
+    pub(super) fn cancel_openers(&mut self) -> usize {
+        let Some(from) = self.opener_sweep else { return 0 };
+        let end = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
+        let to = from.saturating_add(SWEEP_PER_CYCLE).min(end);
+        self.opener_sweep = (to < end).then_some(to);
+        for slot in from..to {
+            let Some(record) = self.orders.at(slot) else { continue };
+            let Order { strategy, side, is_reduce_only, .. } = record.order;
+            if record.status.is_open()
+                && !is_reduce_only
+                && self.books.results.get(strategy.index()).is_some_and(Results::is_tripped)
+                && let Some(holding) = self.books.holding(record.holding)
+                && holding.exposure.open(side) > holding.exposure.booked().saturating_mul(-i128::from(side.sign()))
+            {
+                self.force_cancel(slot);
+            }
+        }
+        1
+    }
+
+    /// Goes on to the day of `now` where that is a new one.
+    pub(super) fn turn_day(&mut self) {
+        let day = day_of(self.now);
+        if day <= self.day {
+            return;
+        }
+        self.day = day;
+        for index in 0..self.books.results.len() {
+            let Some(results) = self.books.results.get_mut(index) else { continue };
+            let is_reset = results.begin_day(day);
+            let Ok(strategy) = u16::try_from(index).map(StrategyId) else { continue };
+            self.latch_changed(strategy);
+            if is_reset {
+                let notice = Notice::new(NoticeCode::BreakerReset, self.now).strategy(strategy);
+                self.notify(Notice { reason: DenialReason::DailyLossLimit, ..notice });
+            }
+        }
+    }
+
+    /// A person looked at this strategy: see [`RiskCommand::Reset`](crate::types::RiskCommand::Reset).
+    pub(super) fn reset_results(&mut self, strategy: StrategyId) {
+        for index in 0..self.books.results.len() {
+            let Ok(id) = u16::try_from(index).map(StrategyId) else { continue };
+            if strategy != StrategyId::NONE && strategy != id {
+                continue;
+            }
+            if self.books.results.get_mut(index).is_some_and(Results::reset_drawdown) {
+                let notice = Notice::new(NoticeCode::BreakerReset, self.now).strategy(id);
+                self.notify(Notice { reason: DenialReason::MaxDrawdown, ..notice });
+            }
+            self.send_latch(id);
+        }
+    }
+}
