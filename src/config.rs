@@ -64,6 +64,18 @@ pub struct Engine {
     /// How long the shutdown waits for the venue to confirm cancels, in ms.
     #[schemars(range(min = 0, max = 600_000))]
     pub shutdown_timeout_ms: u64,
+    /// C45: whether a second process watches this one, and cancels everything where it stalls or dies.
+    pub watchdog: bool,
+    /// C45: how long a hot thread may be silent before the watchdog cancels everything, in ms.
+    #[schemars(range(min = 50, max = 60_000))]
+    pub stall_ms: u64,
+    /// C45: how long a strategy's handler may take before the watchdog kills the engine and starts it again with that
+    /// strategy quarantined, in ms.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub kill_after_ms: u64,
+    /// C45: how many times within an hour the watchdog starts the engine again; then it stays down.
+    #[schemars(range(min = 0, max = 60))]
+    pub restarts_per_hour: u32,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `gannet=debug`.
     pub log: String,
 }
@@ -79,6 +91,10 @@ impl Default for Engine {
             shards: 1,
             handler_budget_us: 50,
             shutdown_timeout_ms: 5_000,
+            watchdog: true,
+            stall_ms: 1_000,
+            kill_after_ms: 5_000,
+            restarts_per_hour: 3,
             log: "info".to_owned(),
         }
     }
@@ -173,6 +189,22 @@ pub struct Venue {
     /// Limits of the account.
     #[serde(default)]
     pub limits: AccountLimits,
+    /// C45: the watchdog's own keys, of the same account: limits and bans of the engine's are then not its own. By default
+    /// the keys above.
+    #[serde(default)]
+    pub watchdog: Option<Keys>,
+}
+
+/// Keys of an account at a venue.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// How requests are signed.
+    pub key_kind: KeyKind,
+    /// The API key's source.
+    pub api_key: SecretSource,
+    /// The source of the private key (PKCS#8 PEM) or of the HMAC secret.
+    pub secret: SecretSource,
 }
 
 const fn default_messages_per_second() -> u32 {
@@ -458,7 +490,11 @@ impl Config {
                     wrong(key(name), format!("{url:?} must begin with {secure} ({plain} is for loopback only)"));
                 }
             }
-            for (name, source) in [("api_key", &venue.api_key), ("secret", &venue.secret)] {
+            let own = [("api_key", &venue.api_key), ("secret", &venue.secret)];
+            let watchdogs = venue.watchdog.iter();
+            let watchdogs =
+                watchdogs.flat_map(|keys| [("watchdog.api_key", &keys.api_key), ("watchdog.secret", &keys.secret)]);
+            for (name, source) in own.into_iter().chain(watchdogs) {
                 if source.file.is_some() == source.env.is_some() {
                     wrong(key(name), "exactly one of `file` and `env` is needed".to_owned());
                 }
@@ -544,6 +580,9 @@ impl Config {
             if limits.messages_per_second.is_some() != limits.message_burst.is_some() {
                 wrong(key("limits"), "messages_per_second and message_burst go together".to_owned());
             }
+        }
+        if self.engine.kill_after_ms < self.engine.stall_ms {
+            wrong("engine.kill_after_ms".to_owned(), format!("must be at least stall_ms, {}", self.engine.stall_ms));
         }
         if self.engine.layout == LayoutName::Explicit && self.engine.threads.is_empty() {
             wrong("engine.threads".to_owned(), "the explicit layout needs them".to_owned());

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use gannet::control::command::{self, CheckArgs, RunArgs};
 use gannet::control::ctl::{self, CtlArgs};
 use gannet::control::demo::{self, DemoArgs};
+use gannet::control::watchdog::command::{self as watchdog, WatchdogArgs};
 use gannet::exchange::command::{self as exchange, Arguments as ExchangeArgs};
 use gannet::strategy::command::{self as strategies, StrategiesArgs};
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Ctl(CtlArgs),
     /// Run the simulated exchange alone, for any client that speaks Binance's protocols.
     Exchange(ExchangeArgs),
+    /// Watch an engine from a second process: cancel everything where it stalls or dies. `gannet run` starts it.
+    Watchdog(WatchdogArgs),
     /// List the strategies, show a parameter schema, start a new one.
     Strategies(StrategiesArgs),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check(args),
         Command::Ctl(args) => ctl::run(args),
         Command::Exchange(args) => return exchange::run(args),
+        Command::Watchdog(args) => return watchdog::run(args),
         Command::Strategies(args) => strategies::run(args, &mut std::io::stdout().lock()).map_err(|error| vec![error]),
     };
     match done {

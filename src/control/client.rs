@@ -3,14 +3,16 @@
 use crate::config::{KeyKind, SecretSource, Venue};
 use crate::pipeline::clock::Clock;
 use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Symbol};
-use crate::venue::binance::rest::{self, AssetBalance, InstrumentSpec, Request, Snapshot};
+use crate::venue::binance::rest::{self, AssetBalance, InstrumentSpec, OpenOrder, Request, Snapshot};
 use crate::venue::binance::{Credentials, Market, MarketSymbol, UserCodec};
 use crate::venue::connect::{Endpoint, Plaintext, tls_config};
 use rustls::ClientConfig;
 use secrecy::SecretString;
 use std::fmt;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// How long a request may take.
@@ -29,6 +31,8 @@ pub struct ClientError {
     pub request: String,
     /// What came of it, in words.
     pub problem: String,
+    /// For how long the venue wants no further request.
+    pub retry_after: Option<Duration>,
 }
 
 impl fmt::Display for ClientError {
@@ -75,7 +79,7 @@ pub struct VenueClient {
     http: reqwest::Client,
     clock: Clock,
     /// The venue's clock less ours.
-    offset_ns: i64,
+    offset_ns: AtomicI64,
 }
 
 impl VenueClient {
@@ -87,13 +91,7 @@ impl VenueClient {
         let problem = |what: &str, error: &dyn fmt::Display| format!("venue {}: {what}: {error}", venue.name);
         let plaintext = if venue.allow_plaintext { Plaintext::Anywhere } else { Plaintext::LoopbackOnly };
         let tls = tls_config(None).map_err(|error| problem("TLS", &error))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls).clone())
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| problem("HTTP", &error))?;
+        let http = http(&tls, REQUEST_TIMEOUT).build().map_err(|error| problem("HTTP", &error))?;
         Ok(Self {
             name: venue.name.clone(),
             credentials: Arc::new(credentials),
@@ -104,21 +102,37 @@ impl VenueClient {
             base: venue.rest.trim_end_matches('/').to_owned(),
             http,
             clock: clock.clone(),
-            offset_ns: 0,
+            offset_ns: AtomicI64::new(0),
         })
+    }
+
+    /// The same client for whoever cannot wait: requests end after `timeout`, and the venue's name is looked up now, never
+    /// when a request is made.
+    ///
+    /// # Errors
+    /// Where the name cannot be looked up.
+    pub async fn pinned(mut self, timeout: Duration) -> Result<Self, ClientError> {
+        let failed = |problem: String| ClientError { request: self.base.clone(), problem, retry_after: None };
+        let url = reqwest::Url::parse(&self.base).map_err(|error| failed(error.to_string()))?;
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+        let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
+        let addresses: Vec<SocketAddr> = found.map_err(|error| failed(format!("{host}: {error}")))?.collect();
+        let client = http(&self.tls, timeout).resolve_to_addrs(host, &addresses).build();
+        self.http = client.map_err(|error| failed(in_words(&error)))?;
+        Ok(self)
     }
 
     /// The venue's clock less ours, as measured by [`VenueClient::measure_clock`].
     #[must_use]
-    pub const fn offset_ns(&self) -> i64 {
-        self.offset_ns
+    pub fn offset_ns(&self) -> i64 {
+        self.offset_ns.load(Ordering::Relaxed)
     }
 
     /// Measures the venue's clock: of three answers the quickest counts, as half its round trip is the error.
     ///
     /// # Errors
     /// Where the venue gives no answer.
-    pub async fn measure_clock(&mut self) -> Result<i64, ClientError> {
+    pub async fn measure_clock(&self) -> Result<i64, ClientError> {
         let mut best: Option<(u64, i64)> = None;
         for _ in 0..3 {
             let request = Request::time(Market::Spot);
@@ -134,8 +148,9 @@ impl VenueClient {
                 best = Some((round_trip_ns, offset_ns));
             }
         }
-        self.offset_ns = best.map_or(0, |(_, offset_ns)| offset_ns);
-        Ok(self.offset_ns)
+        let offset_ns = best.map_or(0, |(_, offset_ns)| offset_ns);
+        self.offset_ns.store(offset_ns, Ordering::Relaxed);
+        Ok(offset_ns)
     }
 
     /// The instruments of these symbols.
@@ -175,7 +190,7 @@ impl VenueClient {
         let bars = rest::decode_klines(&body, &MarketSymbol::from(instrument))
             .map_err(|error| unreadable(&request, &error))?;
         let interval_ns = crate::config::bar_interval_ns(interval).unwrap_or(0);
-        let venue_now = self.clock.now().nanos().saturating_add_signed(self.offset_ns);
+        let venue_now = self.clock.now().nanos().saturating_add_signed(self.offset_ns());
         Ok(bars.into_iter().filter(|bar| bar.open_ns.nanos().saturating_add(interval_ns) <= venue_now).collect())
     }
 
@@ -214,6 +229,32 @@ impl VenueClient {
         decoded.map(<[_]>::to_vec).map_err(|error| unreadable(&request, &error))
     }
 
+    /// Every open order of the account, of whatever symbol.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used: nothing is known then, least of all that there is none.
+    pub async fn open_orders(&self) -> Result<Vec<OpenOrder>, ClientError> {
+        let request = Request::open_orders(&self.credentials, self.venue_ms());
+        let body = self.fetch(&request).await?;
+        rest::decode_open_orders(&body).map_err(|error| unreadable(&request, &error))
+    }
+
+    /// Cancels all open orders of a symbol.
+    ///
+    /// # Errors
+    /// Where the venue refuses, as it does where there is none, or gives no answer.
+    pub async fn cancel_open_orders(&self, symbol: &str) -> Result<(), ClientError> {
+        self.fetch(&Request::cancel_open_orders(&self.credentials, symbol, self.venue_ms())).await.map(drop)
+    }
+
+    /// Cancels one order.
+    ///
+    /// # Errors
+    /// Where the venue refuses, as it does where the order has ended, or gives no answer.
+    pub async fn cancel_order(&self, order: &OpenOrder) -> Result<(), ClientError> {
+        self.fetch(&Request::cancel_order(&self.credentials, order, self.venue_ms())).await.map(drop)
+    }
+
     /// All of the account's orders or fills in an instrument from this venue number on, oldest first.
     ///
     /// # Errors
@@ -238,21 +279,25 @@ impl VenueClient {
         Err(ClientError {
             request: format!("{rows:?} of {}", instrument.symbol),
             problem: "there are too many".to_owned(),
+            retry_after: None,
         })
     }
 
     fn venue_ms(&self) -> u64 {
-        self.clock.now().nanos().saturating_add_signed(self.offset_ns) / 1_000_000
+        self.clock.now().nanos().saturating_add_signed(self.offset_ns()) / 1_000_000
     }
 
     async fn fetch(&self, request: &Request) -> Result<Vec<u8>, ClientError> {
-        let failed = |problem: String| ClientError { request: format!("{} {request:?}", self.base), problem };
-        let mut builder = self.http.get(format!("{}{}", self.base, request.path_and_query));
+        let failed =
+            |problem: String| ClientError { request: format!("{} {request:?}", self.base), problem, retry_after: None };
+        let url = format!("{}{}", self.base, request.path_and_query);
+        let mut builder = if request.method == "DELETE" { self.http.delete(url) } else { self.http.get(url) };
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
         let mut response = builder.send().await.map_err(|error| failed(in_words(&error.without_url())))?;
         let status = response.status();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(in_words(&error.without_url())))? {
             body.extend_from_slice(&chunk);
@@ -263,11 +308,18 @@ impl VenueClient {
         if status.is_success() {
             return Ok(body);
         }
-        Err(failed(match rest::decode_error(&mut body) {
+        let problem = match rest::decode_error(&mut body) {
             Ok(error) => format!("{status}, code {}: {}", error.code, error.message),
             Err(_) => format!("{status}"),
-        }))
+        };
+        Err(ClientError { retry_after: retry_after.map(Duration::from_secs), ..failed(problem) })
     }
+}
+
+/// What every HTTP client of ours has in common.
+fn http(tls: &ClientConfig, timeout: Duration) -> reqwest::ClientBuilder {
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls.clone()).timeout(timeout);
+    client.redirect(reqwest::redirect::Policy::none()).no_proxy()
 }
 
 /// An error with its causes, outermost first.
@@ -282,7 +334,8 @@ fn in_words(error: &dyn std::error::Error) -> String {
 }
 
 fn unreadable(request: &Request, error: &dyn fmt::Display) -> ClientError {
-    ClientError { request: format!("{request:?}"), problem: format!("the answer cannot be read: {error}") }
+    let problem = format!("the answer cannot be read: {error}");
+    ClientError { request: format!("{request:?}"), problem, retry_after: None }
 }
 
 /// Reads the keys of a venue from where its configuration says.
@@ -290,12 +343,34 @@ fn unreadable(request: &Request, error: &dyn fmt::Display) -> ClientError {
 /// # Errors
 /// Everything that is wrong, each with its venue and source. Never what was read.
 pub fn credentials(venue: &Venue) -> Result<Credentials, Vec<String>> {
-    let named = |problem: String| format!("venue {}: {problem}", venue.name);
-    let (api_key, secret) = match (secret("api_key", &venue.api_key), secret("secret", &venue.secret)) {
+    read_keys(venue.key_kind, &venue.api_key, &venue.secret, &format!("venue {}", venue.name))
+}
+
+/// Reads the keys that the watchdog has at a venue: its own, or where none are configured the venue's.
+///
+/// # Errors
+/// As [`credentials`].
+pub fn watchdog_credentials(venue: &Venue) -> Result<Credentials, Vec<String>> {
+    match &venue.watchdog {
+        Some(keys) => {
+            read_keys(keys.key_kind, &keys.api_key, &keys.secret, &format!("venue {}: watchdog", venue.name))
+        }
+        None => credentials(venue),
+    }
+}
+
+fn read_keys(
+    kind: KeyKind,
+    api_key: &SecretSource,
+    secret_source: &SecretSource,
+    owner: &str,
+) -> Result<Credentials, Vec<String>> {
+    let named = |problem: String| format!("{owner}: {problem}");
+    let (api_key, secret) = match (secret("api_key", api_key), secret("secret", secret_source)) {
         (Ok(api_key), Ok(secret)) => (api_key, secret),
         (api_key, secret) => return Err([api_key.err(), secret.err()].into_iter().flatten().map(named).collect()),
     };
-    let made = match venue.key_kind {
+    let made = match kind {
         KeyKind::Ed25519 => Credentials::ed25519(api_key, &secret),
         KeyKind::Hmac => Credentials::hmac(api_key, &secret),
     };

@@ -11,6 +11,7 @@ use crate::pipeline::clock::Clock;
 use crate::pipeline::threads::{allowed_cores, plan};
 use crate::risk::KillSwitch;
 use clap::Args;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The file that is read where no other is named.
@@ -22,13 +23,17 @@ const CLOCK_OFFSET_MAX_MS: i64 = 1_000;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   gannet check --example > gannet.toml     a commented configuration to start from
-  gannet run --config gannet.toml          trade until SIGINT or SIGTERM
+  gannet run --config gannet.toml          trade until SIGINT or SIGTERM, watched by a second process
+  gannet run --no-watchdog                 trade unwatched
 SIGINT and SIGTERM stop in order: strategies stop, working orders are canceled and their confirmations awaited.
 SIGUSR1 kills: no new orders, all orders are canceled, and it stays so over restarts; see gannet ctl --help.")]
 pub struct RunArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     pub config: PathBuf,
+    /// Trades without the process that cancels everything where this one stalls or dies.
+    #[arg(long)]
+    pub no_watchdog: bool,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -76,9 +81,16 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
         credentials: keys.into_iter().filter_map(Result::ok).collect(),
         seed: std::process::id(),
         kill,
+        watchdog: (config.engine.watchdog && !args.no_watchdog).then(|| watchdog_arguments(&args.config)),
     };
     let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;
     print(&summary, args.json)
+}
+
+/// What starts this program as the watchdog of this run, with the run's own arguments behind.
+fn watchdog_arguments(config: &Path) -> Vec<OsString> {
+    let own = ["watchdog".into(), "--config".into(), config.into(), "--".into()];
+    own.into_iter().chain(std::env::args_os().skip(1)).collect()
 }
 
 /// Judges a configuration whole.
@@ -105,7 +117,7 @@ pub fn check(args: &CheckArgs) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-fn load(path: &Path) -> Result<Config, Vec<String>> {
+pub(super) fn load(path: &Path) -> Result<Config, Vec<String>> {
     if !path.exists() {
         let hint = "gannet check --example prints a commented one";
         return Err(vec![format!("{}: there is no such file; {hint}", path.display())]);

@@ -136,7 +136,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
     let kill = KillSwitch::new();
     kill_file::on_signal(kill.clone(), DataDir::new(&config.engine.data_dir)).map_err(|error| vec![error])?;
-    let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill };
+    let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill, watchdog: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);
     let calm = || exchange.iter().for_each(Exchange::end_faults);

@@ -8,16 +8,18 @@ use super::keeper::Keeper;
 use super::names::Names;
 use super::plane::{Display, Plane};
 use super::status::Status;
+use super::watchdog::guard::Guard;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
-use crate::pipeline::heartbeat::Heartbeats;
 use crate::pipeline::{self, Counters, HotStage};
 use crate::risk::{KillSwitch, OrderRecord, Risk};
 use crate::types::{ClientOrderId, Money, OrderStatus, VenueId};
 use crate::venue::binance::Credentials;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
@@ -32,6 +34,8 @@ pub struct Run<'a> {
     pub seed: u32,
     /// The kill word: whoever holds a clone can set it.
     pub kill: KillSwitch,
+    /// The arguments that start this program as the watchdog of this run; none runs without.
+    pub watchdog: Option<Vec<OsString>>,
 }
 
 /// Runs the engine until `stop` resolves, then shuts it down in order.
@@ -43,19 +47,33 @@ pub async fn run(
     display: &mut impl Display,
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Vec<String>> {
-    let Run { config, credentials, seed, kill } = run;
+    let mut stop = pin!(stop);
+    let Run { config, credentials, seed, kill, watchdog } = run;
     let clock = Clock::wall();
     let data = DataDir::new(&config.engine.data_dir);
     let _lock = data.create().and_then(|()| data.lock()).map_err(|error| vec![error.to_string()])?;
     let names = Names::of(config);
     let keeper = Keeper::start(data.clone(), names.clone(), kill.clone()).map_err(|error| vec![error])?;
+    let guard = guard(&data, &kill, watchdog, &clock)?;
+    if let Some(guard) = &guard {
+        tokio::select! {
+            watched = guard.watched() => watched.map_err(|error| vec![error])?,
+            () = &mut stop => return Err(vec!["stopped before anything was traded".to_owned()]),
+        }
+    }
+    let heartbeats = guard.as_ref().map(|guard| guard.heartbeats().clone()).unwrap_or_default();
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch)?;
+    heartbeats.set_epoch(facts.epoch);
+    let state = data.state().map_err(|error| vec![error.to_string()])?;
     let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
-    assembly.machine.risk.latches = data.state().map_err(|error| vec![error.to_string()])?.latches(&names);
-    let machine = pipeline::build(assembly.machine, &clock, kill, Heartbeats::default())?;
+    assembly.machine.risk.latches = state.latches(&names);
+    for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
+        instance.is_quarantined = state.quarantined.contains_key(&instance.name);
+    }
+    let machine = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
         info!("hot thread {name}{}", core.map(|core| format!(", pinned to core {core}")).unwrap_or_default());
@@ -72,6 +90,9 @@ pub async fn run(
     let open_orders = plane.shut_down(display, timeout).await;
     if open_orders > 0 {
         tracing::warn!("{open_orders} orders are not proven ended after {timeout:?}: look at the venue");
+    } else {
+        // Else the watchdog takes the rest for what a dead engine left behind.
+        heartbeats.set_stopped();
     }
     let stages = running.stop();
     plane.drain();
@@ -85,6 +106,28 @@ pub async fn run(
         venues.push(agree::compare(client, VenueId(index), &facts, risk).await);
     }
     Ok(summarize(config, &facts, risk, &plane.status, &plane.counters, venues))
+}
+
+/// Has the run watched, if it is to be.
+fn guard(
+    data: &DataDir,
+    kill: &KillSwitch,
+    watchdog: Option<Vec<OsString>>,
+    clock: &Clock,
+) -> Result<Option<Guard>, Vec<String>> {
+    if let Some(arguments) = watchdog {
+        let guard = Guard::start(data, kill.clone(), arguments, clock.now());
+        return guard.map(Some).map_err(|error| vec![format!("the watchdog: {error}")]);
+    }
+    let state = data.state().map_err(|error| vec![error.to_string()])?;
+    match state.watchdog.filter(|latch| !latch.is_flat) {
+        None => Ok(None),
+        Some(latch) => Err(vec![format!(
+            "{}: the watchdog fired ({}), and no venue has confirmed since that nothing is open; run with it, or              `gannet watchdog` alone until it says FLAT",
+            data.path().display(),
+            latch.cause
+        )]),
+    }
 }
 
 /// This engine start's number: more than any that the venues or an earlier run knows, and on the disk when it is told.

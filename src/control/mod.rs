@@ -20,6 +20,7 @@ pub mod state;
 pub mod status;
 pub mod summary;
 pub mod view;
+pub mod watchdog;
 
 use std::io::IsTerminal;
 

@@ -38,6 +38,8 @@ pub struct State {
     pub bans: BTreeMap<String, u64>,
     /// The watchdog's, where it fired.
     pub watchdog: Option<WatchdogLatch>,
+    /// When the watchdog started the engine again within the last hour, in ms since the epoch.
+    pub restarts_ms: Vec<u64>,
     /// Requests that were acted on and when they expire, in ms since the epoch, by nonce.
     pub used: BTreeMap<String, u64>,
 }
@@ -52,7 +54,7 @@ pub struct Quarantine {
     pub at_ms: u64,
 }
 
-/// That the watchdog fired. It stays until a person sets it back.
+/// That the watchdog fired. No engine trades until it is flat; that it fired stays until a person releases the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WatchdogLatch {
@@ -62,6 +64,10 @@ pub struct WatchdogLatch {
     pub cause: String,
     /// Whether every venue has confirmed that no order of ours is open.
     pub is_flat: bool,
+    /// Whether the engine was killed before, by somebody else: then it stays so when it is started again.
+    pub was_killed: bool,
+    /// The strategy whose handler did not return, while the engine is to be started again without it.
+    pub culprit: Option<String>,
 }
 
 /// A strategy's limits over time, as [`StrategyLatch`] has them. Amounts are counts of `10^-18` of the account's currency,
@@ -245,7 +251,7 @@ mod tests {
         state.kills.insert("strategy:one".to_owned());
         state.quarantined.insert("two".to_owned(), Quarantine { reason: "it never returned".to_owned(), at_ms: 5 });
         state.bans.insert("a".to_owned(), 9);
-        state.watchdog = Some(WatchdogLatch { fired_at_ms: 6, cause: "\"silent\"".to_owned(), is_flat: true });
+        state.watchdog = Some(WatchdogLatch { fired_at_ms: 6, cause: "\"silent\"".to_owned(), ..WatchdogLatch::default() });
         let latch = StrategyLatch {
             day_profit: Money(i128::MIN),
             day_turnover: Money(i128::MAX),

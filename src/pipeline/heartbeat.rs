@@ -7,7 +7,7 @@
 //! | line | written by | says |
 //! | --- | --- | --- |
 //! | engine | the engine, at start and at its end | process id, start, epoch, generation, phase, how many threads |
-//! | alarm | the watchdog | a number that changes when trading must stop |
+//! | watchdog | the watchdog | a number that changes when trading must stop; which engine it watches |
 //! | guard | the engine's plain thread | that the process as a whole runs; which alarm was released by a person |
 //! | thread | each hot thread, each cycle | the loop's clock and a count |
 //! | shard | each shard, around each handler | the strategy whose handler runs, and since when |
@@ -50,7 +50,7 @@ struct Page {
     identity: Line,
     /// Epoch, generation, phase, thread count.
     engine: Line,
-    /// Alarm, the watchdog's process id, its beat.
+    /// Alarm, the generation that is watched.
     watchdog: Line,
     /// Beat, the alarm that was released.
     guard: Line,
@@ -285,6 +285,17 @@ impl Heartbeats {
         self.page().watchdog.0[0].fetch_add(1, Ordering::AcqRel) + 1
     }
 
+    /// The watchdog watches this engine from now on: it may trade. Zero where none is watched any more.
+    pub fn set_watched(&self, generation: u64) {
+        self.page().watchdog.0[1].store(generation, Ordering::Release);
+    }
+
+    /// Whether a watchdog has said that it watches the engine that has the page now.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.page().watchdog.0[1].load(Ordering::Acquire) == self.engine().generation
+    }
+
     /// The number of the last alarm, zero where there was none.
     #[inline]
     #[must_use]
@@ -473,7 +484,10 @@ mod tests {
         engine.mark(0).enter(StrategyId(1), NOW, 1);
         watchdog.raise_alarm();
         drop(engine);
+        watchdog.set_watched(watchdog.engine().generation);
+        assert!(watchdog.is_watched());
         let next = Heartbeats::create(&folder.path().join("heartbeat"), 43, NOW).expect("the same file");
+        assert!(!next.is_watched(), "not yet");
         let Engine { pid, generation, phase, threads, .. } = watchdog.engine();
         assert_eq!((pid, generation, phase, threads), (43, 2, Phase::Starting, 0));
         assert_eq!((next.alarm(), watchdog.running(0)), (1, None));

@@ -90,7 +90,7 @@ async fn trade_watched(
     watch: &Watch,
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Vec<String>> {
-    let run = Run { config, credentials: vec![keys], seed: 7, kill: KillSwitch::new() };
+    let run = Run { config, credentials: vec![keys], seed: 7, kill: KillSwitch::new(), watchdog: None };
     engine::run(run, &mut watch.clone(), stop).await
 }
 

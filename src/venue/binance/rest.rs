@@ -143,6 +143,29 @@ pub fn decode_account(body: &[u8]) -> Result<Vec<AssetBalance>, RestError> {
         .collect()
 }
 
+/// An open order as far as it takes to cancel it, in any symbol of the account, whether an instrument of ours or not.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct OpenOrder {
+    /// The venue's name of the instrument.
+    pub symbol: String,
+    /// The venue's number of the order.
+    #[serde(rename = "orderId")]
+    pub venue_order_id: u64,
+}
+
+/// Decodes an `openOrders` body. A row that cannot be read is an error: whoever asks wants to know of every order.
+///
+/// # Errors
+/// Where the body is not one.
+pub fn decode_open_orders(body: &[u8]) -> Result<Vec<OpenOrder>, RestError> {
+    let orders: Vec<OpenOrder> = serde_json::from_slice(body)?;
+    let is_symbol = |symbol: &str| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match orders.iter().find(|order| !is_symbol(&order.symbol)) {
+        None => Ok(orders),
+        Some(order) => Err(RestError::Body(format!("an order's symbol is {:?}", order.symbol))),
+    }
+}
+
 /// Decodes a `time` body: the venue's clock.
 ///
 /// # Errors

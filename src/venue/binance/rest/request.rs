@@ -1,6 +1,6 @@
 //! Requests as pure data.
 
-use super::SNAPSHOT_LEVELS;
+use super::{OpenOrder, SNAPSHOT_LEVELS};
 use crate::types::Symbol;
 use crate::venue::binance::market::Market;
 use crate::venue::binance::sign::Credentials;
@@ -8,7 +8,7 @@ use crate::venue::binance::sign::Credentials;
 /// A request, ready for an HTTP client. Its `Debug` shows no key and no signature.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `GET`; orders go over the WebSocket API.
+    /// `GET`, or `DELETE` for the watchdog's cancels; orders go over the WebSocket API.
     pub method: &'static str,
     /// What stands behind the host, percent-encoded, signature included.
     pub path_and_query: String,
@@ -32,6 +32,12 @@ impl Request {
         };
         let mark = if query.is_empty() { "" } else { "?" };
         Self { method: "GET", path_and_query: format!("{root}/{path}{mark}{query}"), headers: Vec::new() }
+    }
+
+    /// The same request, which cancels instead of asking.
+    fn deleting(mut self) -> Self {
+        self.method = "DELETE";
+        self
     }
 
     /// Signed over the query as it is sent. Spot only: order entry is.
@@ -92,6 +98,19 @@ impl Request {
     #[must_use]
     pub fn open_orders(credentials: &Credentials, timestamp_ms: u64) -> Self {
         Self::signed(credentials, "openOrders", "", timestamp_ms)
+    }
+
+    /// Cancels all open orders of a symbol.
+    #[must_use]
+    pub fn cancel_open_orders(credentials: &Credentials, symbol: &str, timestamp_ms: u64) -> Self {
+        Self::signed(credentials, "openOrders", &format!("symbol={symbol}"), timestamp_ms).deleting()
+    }
+
+    /// Cancels one order by the venue's number.
+    #[must_use]
+    pub fn cancel_order(credentials: &Credentials, order: &OpenOrder, timestamp_ms: u64) -> Self {
+        let query = format!("symbol={}&orderId={}", order.symbol, order.venue_order_id);
+        Self::signed(credentials, "order", &query, timestamp_ms).deleting()
     }
 
     /// Orders of a symbol from this venue order id on, at most 1,000: oldest first. Without one, the newest.

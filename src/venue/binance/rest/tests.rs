@@ -224,3 +224,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn open_orders_of_any_symbol_are_listed_and_none_is_passed_over() {
+    let body = br#"[{"symbol":"BTCUSDT","orderId":28,"price":"1"},{"symbol":"4_X","orderId":1}]"#;
+    let order = |symbol: &str, venue_order_id| OpenOrder { symbol: symbol.to_owned(), venue_order_id };
+    assert_eq!(decode_open_orders(body).expect("orders"), [order("BTCUSDT", 28), order("4_X", 1)]);
+    assert_eq!(decode_open_orders(b"[]").expect("none"), []);
+    for bad in ["", "{}", "null", r#"{"code":-1003}"#, r#"[{"symbol":"A"}]"#, r#"[{"symbol":"A&b=1","orderId":1}]"#] {
+        assert!(decode_open_orders(bad.as_bytes()).is_err(), "{bad:?} is no list of open orders");
+    }
+}
+
+#[test]
+fn cancels_are_deletes_and_signed() {
+    let keys = hmac_credentials();
+    let all = Request::cancel_open_orders(&keys, "BTCUSDT", 5);
+    assert_eq!(all.method, "DELETE");
+    assert!(all.path_and_query.starts_with("/api/v3/openOrders?symbol=BTCUSDT&timestamp=5&signature="), "{all:?}");
+    let order = OpenOrder { symbol: "BTCUSDT".to_owned(), venue_order_id: 9 };
+    let one = Request::cancel_order(&keys, &order, 5);
+    assert_eq!(one.method, "DELETE");
+    assert!(one.path_and_query.starts_with("/api/v3/order?symbol=BTCUSDT&orderId=9&timestamp=5&signature="), "{one:?}");
+}
