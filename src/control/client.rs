@@ -352,9 +352,7 @@ pub fn credentials(venue: &Venue) -> Result<Credentials, Vec<String>> {
 /// As [`credentials`].
 pub fn watchdog_credentials(venue: &Venue) -> Result<Credentials, Vec<String>> {
     match &venue.watchdog {
-        Some(keys) => {
-            read_keys(keys.key_kind, &keys.api_key, &keys.secret, &format!("venue {}: watchdog", venue.name))
-        }
+        Some(keys) => read_keys(keys.key_kind, &keys.api_key, &keys.secret, &format!("venue {}: watchdog", venue.name)),
         None => credentials(venue),
     }
 }

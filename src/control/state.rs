@@ -251,7 +251,8 @@ mod tests {
         state.kills.insert("strategy:one".to_owned());
         state.quarantined.insert("two".to_owned(), Quarantine { reason: "it never returned".to_owned(), at_ms: 5 });
         state.bans.insert("a".to_owned(), 9);
-        state.watchdog = Some(WatchdogLatch { fired_at_ms: 6, cause: "\"silent\"".to_owned(), ..WatchdogLatch::default() });
+        state.watchdog =
+            Some(WatchdogLatch { fired_at_ms: 6, cause: "\"silent\"".to_owned(), ..WatchdogLatch::default() });
         let latch = StrategyLatch {
             day_profit: Money(i128::MIN),
             day_turnover: Money(i128::MAX),

@@ -159,7 +159,8 @@ pub struct OpenOrder {
 /// Where the body is not one.
 pub fn decode_open_orders(body: &[u8]) -> Result<Vec<OpenOrder>, RestError> {
     let orders: Vec<OpenOrder> = serde_json::from_slice(body)?;
-    let is_symbol = |symbol: &str| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_symbol =
+        |symbol: &str| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match orders.iter().find(|order| !is_symbol(&order.symbol)) {
         None => Ok(orders),
         Some(order) => Err(RestError::Body(format!("an order's symbol is {:?}", order.symbol))),
