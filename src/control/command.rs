@@ -1,12 +1,13 @@
 //! `gannet run` and `gannet check`.
 
-use super::client::{VenueClient, credentials};
+use super::client::{VenueClient, credentials, watchdog_credentials};
 use super::data_dir::DataDir;
 use super::demo::{print, stop_signal};
 use super::engine::{self, Run};
 use super::kill_file;
 use super::plane::NoDisplay;
-use crate::config::{Config, EXAMPLE};
+use super::watchdog::session::Session;
+use crate::config::{Config, EXAMPLE, Venue};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::threads::{allowed_cores, plan};
 use crate::risk::KillSwitch;
@@ -102,13 +103,17 @@ pub fn check(args: &CheckArgs) -> Result<(), Vec<String>> {
         print!("{EXAMPLE}");
         return Ok(());
     }
-    let findings = match load(&args.config) {
-        Ok(config) => findings(&config, args.offline),
-        Err(errors) => errors,
+    let (findings, warnings) = match load(&args.config) {
+        Ok(config) => (findings(&config, args.offline), warnings(&config)),
+        Err(errors) => (errors, Vec::new()),
     };
     if args.json {
-        println!("{}", serde_json::json!({ "ok": findings.is_empty(), "findings": findings }));
+        let found = serde_json::json!({ "ok": findings.is_empty(), "findings": findings, "warnings": warnings });
+        println!("{found}");
         return if findings.is_empty() { Ok(()) } else { Err(Vec::new()) };
+    }
+    for warning in warnings {
+        eprintln!("gannet: warning: {warning}");
     }
     if !findings.is_empty() {
         return Err(findings);
@@ -123,6 +128,18 @@ pub(super) fn load(path: &Path) -> Result<Config, Vec<String>> {
         return Err(vec![format!("{}: there is no such file; {hint}", path.display())]);
     }
     Config::load(path).map_err(|errors| errors.0.iter().map(|error| format!("{}: {error}", path.display())).collect())
+}
+
+/// What is allowed, and could be better.
+fn warnings(config: &Config) -> Vec<String> {
+    if !config.engine.watchdog {
+        return vec!["engine.watchdog: nobody cancels anything where the engine stalls or dies".to_owned()];
+    }
+    let without = config.venues.iter().filter(|venue| venue.watchdog.is_none());
+    let told = |venue: &Venue| {
+        format!("venue {}: the watchdog has no keys of its own: what bans the engine's key bans it too", venue.name)
+    };
+    without.map(told).collect()
 }
 
 /// What is wrong beyond the text: threads, keys, venues.
@@ -142,6 +159,9 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
             Ok(client) => clients.push(client),
             Err(errors) => findings.extend(errors),
         }
+        if venue.watchdog.is_some() {
+            findings.extend(watchdog_credentials(venue).err().unwrap_or_default());
+        }
     }
     if offline || clients.len() < config.venues.len() {
         return findings;
@@ -156,6 +176,9 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
                     );
                 }
                 Err(errors) => findings.extend(errors),
+            }
+            for venue in config.venues.iter().filter(|venue| venue.watchdog.is_some()) {
+                findings.extend(runtime.block_on(Session::open(config, venue, &clock)).err().unwrap_or_default());
             }
         }
         Err(error) => findings.push(error.to_string()),

@@ -3,6 +3,7 @@
 use super::{AnyStrategy, FieldError, Metadata, Setup, Strategy, schema};
 use serde_json::Value;
 use std::any::Any;
+use std::sync::OnceLock;
 
 type Build = fn(&(dyn Any + Send), &Setup) -> Result<Box<dyn AnyStrategy>, FieldError>;
 
@@ -77,6 +78,15 @@ pub fn registry() -> &'static [Entry] {
     crate::strategies::REGISTRY
 }
 
+/// Strategies of a program that has this library and was not built with their files: tests, mostly.
+static MORE: OnceLock<&[Entry]> = OnceLock::new();
+
+/// Adds strategies to the catalogue that [`find`] looks in. Once, before a configuration is read; later calls change
+/// nothing.
+pub fn add(entries: &'static [Entry]) {
+    MORE.get_or_init(|| entries);
+}
+
 /// The strategy of this kind, by any of its spellings: `mean_reversion`, `MEAN_REVERSION`, `MeanReversion`,
 /// `MeanReversionStrategy`, `strategies/mean_reversion.rs`, `strategies.mean_reversion`.
 #[must_use]
@@ -85,7 +95,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     let name = name.strip_suffix(".rs").unwrap_or(name);
     let name = name.rsplit(['/', '.']).next().unwrap_or(name);
     let wanted = plain(name);
-    registry().iter().find(|entry| {
+    registry().iter().chain(MORE.get().copied().unwrap_or_default()).find(|entry| {
         let kind = plain(entry.metadata.kind);
         kind == wanted || wanted.strip_suffix("strategy") == Some(&kind)
     })

@@ -71,10 +71,11 @@ impl Judge {
     /// Looks at the page. `now_ns` is this process's own monotonic clock.
     pub fn look(&mut self, page: &Heartbeats, now_ns: u64) -> Verdict {
         let engine = page.engine();
-        let passed_ns = now_ns.saturating_sub(self.last_ns).min(LOOK_MAX_NS);
+        let mut passed_ns = now_ns.saturating_sub(self.last_ns).min(LOOK_MAX_NS);
         self.last_ns = now_ns;
         if engine.generation != self.generation || engine.threads != self.threads.len() {
             // Another engine, or its threads have just started: what was is forgotten.
+            passed_ns = 0;
             self.generation = engine.generation;
             self.threads = (0..engine.threads).map(|thread| Silence { count: page.beats(thread), ns: 0 }).collect();
             self.handlers.fill((None, 0));
@@ -212,7 +213,7 @@ mod tests {
         // The machine was suspended for an hour.
         assert_eq!(rig.look(3_600_000), Verdict::Silent);
         assert_eq!(rig.pass(890, &[], true), Verdict::Silent);
-        assert_eq!(stall(rig.pass(20, &[], true)).silent_ns, 1_000 * MS);
+        assert_eq!(stall(rig.pass(10, &[], true)).silent_ns, 1_000 * MS);
     }
 
     #[test]

@@ -46,6 +46,8 @@ const LOOK: Duration = Duration::from_millis(5);
 const KEEP_WARM: Duration = Duration::from_secs(10);
 /// How often the venues are asked again while an engine that was stopped is still there.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long it waits before it tries to open a session again.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// How long restarts count.
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -83,15 +85,19 @@ impl<'a> Watchdog<'a> {
     /// Everything that keeps it from its work, in words.
     pub async fn open(config: &'a Config, data: DataDir, engine: Vec<OsString>) -> Result<Self, Vec<String>> {
         let clock = Clock::wall();
-        let (mut sessions, mut errors) = (Vec::new(), Vec::new());
+        let mut sessions = Vec::new();
         for venue in &config.venues {
-            match Session::open(config, venue, &clock).await {
-                Ok(session) => sessions.push(session),
-                Err(problems) => errors.extend(problems),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
+            sessions.push(loop {
+                match Session::open(config, venue, &clock).await {
+                    Ok(session) => break session,
+                    // Who has something to finish does not give up.
+                    Err(errors) if data.state().is_ok_and(|state| unfinished(&state).is_some()) => {
+                        errors.iter().for_each(|problem| error!("{problem}"));
+                        sleep(OPEN_AGAIN).await;
+                    }
+                    Err(errors) => return Err(errors),
+                }
+            });
         }
         let path = page_path(&data).map_err(|error| vec![error.to_string()])?;
         let page = loop {
@@ -115,7 +121,7 @@ impl<'a> Watchdog<'a> {
     pub async fn run(&mut self) -> Result<End, String> {
         let state = self.data.state().map_err(|error| error.to_string())?;
         // What an earlier watchdog did not finish comes first.
-        let mut unfinished = state.watchdog.filter(|latch| !latch.is_flat || latch.culprit.is_some());
+        let mut unfinished = unfinished(&state).cloned();
         loop {
             let latch = match unfinished.take() {
                 Some(latch) => latch,
@@ -360,6 +366,11 @@ impl<'a> Watchdog<'a> {
         let configured = self.config.strategies.get(strategy.index());
         configured.map_or_else(|| format!("strategy {}", strategy.0), |strategy| strategy.name.clone())
     }
+}
+
+/// What a watchdog has begun and not finished.
+fn unfinished(state: &State) -> Option<&WatchdogLatch> {
+    state.watchdog.as_ref().filter(|latch| !latch.is_flat || latch.culprit.is_some())
 }
 
 type Recording = JoinHandle<Result<State, DataError>>;

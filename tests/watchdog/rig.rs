@@ -1,0 +1,210 @@
+//! An exchange, an engine with its watchdog, and what they leave behind: log, state file, orders.
+
+use crate::rest::{self, Account, Signer};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// No step takes longer, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until there is an answer.
+pub fn until<T>(what: &str, answer: impl Fn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[derive(Clone, Copy)]
+pub enum Signal {
+    Stop,
+    Cont,
+    Term,
+    Kill,
+}
+
+fn send(pid: u32, signal: Signal) {
+    let name = match signal {
+        Signal::Stop => "STOP",
+        Signal::Cont => "CONT",
+        Signal::Term => "TERM",
+        Signal::Kill => "KILL",
+    };
+    let _ = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).stderr(Stdio::null()).status();
+}
+
+/// A child that does not outlive its test.
+pub struct Process(Child);
+
+impl Process {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub struct Rig {
+    folder: tempfile::TempDir,
+    pub exchange: Process,
+    account: Account,
+}
+
+impl Rig {
+    /// An exchange, and a configuration for an engine: the demo's market maker, and where it is `stuck`, that strategy too.
+    pub fn new(strategy: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (exchange, address) = exchange();
+        for name in ["key", "secret"] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "demo\n").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let source = |name: &str| format!("{{ file = {:?} }}", folder.path().join(name));
+        let brought = "{ env = \"the demo brings its own\" }";
+        let engine = format!("[engine]\ndata_dir = {:?}\nkill_after_ms = 3000", folder.path().join("data"));
+        let mut config = include_str!("../../src/control/demo.toml")
+            .replace("[engine]", &engine)
+            .replace("ADDRESS", &address.to_string())
+            .replace("key_kind = \"ed25519\"", "key_kind = \"hmac\"")
+            .replace(&format!("api_key = {brought}"), &format!("api_key = {}", source("key")))
+            .replace(&format!("secret = {brought}"), &format!("secret = {}", source("secret")));
+        if strategy == "stuck" {
+            // In the place of the second strategy, with its limits.
+            config =
+                config.replace("name = \"reverter\"\nkind = \"mean_reversion\"", "name = \"stuck\"\nkind = \"stuck\"");
+            config = config.replace("length = 20\nwidth = 1.0\norder_quantity = 0.001\nposition_max = 0.1\n", "");
+        }
+        std::fs::write(folder.path().join("gannet.toml"), config).unwrap();
+        File::create(folder.path().join("log")).unwrap();
+        let account = Account { address, api_key: "demo".to_owned(), signer: Signer::Hmac("demo".to_owned()) };
+        Self { folder, exchange, account }
+    }
+
+    pub fn run(&self) -> Process {
+        self.run_with(&[])
+    }
+
+    /// `gannet run`, by this program.
+    pub fn run_with(&self, arguments: &[&str]) -> Process {
+        let log = File::options().append(true).open(self.path("log")).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("run").arg("--config").arg(self.path("gannet.toml")).args(arguments);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).env_remove("RUST_LOG");
+        Process(command.spawn().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    pub fn said(&self, words: &str) -> bool {
+        self.log().contains(words)
+    }
+
+    /// The number behind the newest of these words.
+    pub fn pid_after(&self, words: &str) -> Option<u32> {
+        let log = self.log();
+        let digits = log.rsplit_once(words)?.1.split(|c: char| !c.is_ascii_digit()).next()?.to_owned();
+        digits.parse().ok()
+    }
+
+    /// What the state file keeps, or nothing before there is one.
+    pub fn state(&self) -> Value {
+        let text = std::fs::read_to_string(self.path("data/state.json")).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).map_or(Value::Null, |mut file| file["state"].take())
+    }
+
+    pub fn open_orders(&self) -> Vec<Value> {
+        self.account.open_orders()
+    }
+
+    pub fn order_count(&self) -> usize {
+        rest::SYMBOLS.iter().map(|symbol| self.account.orders(symbol).len()).sum()
+    }
+
+    pub fn await_open_orders(&self) {
+        let found = || (!self.open_orders().is_empty()).then_some(());
+        let started = Instant::now();
+        while found().is_none() {
+            assert!(started.elapsed() < PATIENCE, "no orders come: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the exchange's own books have no open order any more.
+    pub fn await_empty(&self) {
+        let started = Instant::now();
+        while !self.open_orders().is_empty() {
+            assert!(started.elapsed() < PATIENCE, "orders stay open: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn signal(&self, pid: u32, signal: Signal) {
+        send(pid, signal);
+    }
+
+    /// Whether neither an engine nor a watchdog has the data directory.
+    pub fn is_over(&self) -> bool {
+        ["engine.lock", "watchdog.lock"]
+            .iter()
+            .all(|name| File::open(self.path("data").join(name)).is_ok_and(|file| file.try_lock_shared().is_ok()))
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // Whatever a test that failed left running.
+        if !self.is_over() {
+            for words in ["the watchdog is process ", "the engine is started again as process "] {
+                for part in self.log().split(words).skip(1) {
+                    if let Some(pid) = part.split(|c: char| !c.is_ascii_digit()).next().and_then(|pid| pid.parse().ok())
+                    {
+                        send(pid, Signal::Kill);
+                    }
+                }
+            }
+        }
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// `gannet exchange` on a free port, and where it listens.
+fn exchange() -> (Process, SocketAddr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gannet"));
+    command.args(["exchange", "--listen", "127.0.0.1:0", "--speed", "10"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    // Keeps what follows flowing.
+    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+    let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).parse();
+    (Process(child), address.unwrap())
+}
