@@ -143,7 +143,7 @@ fn a_handler_that_never_returns_costs_its_strategy_only() {
     assert_ne!(again, first.pid());
     assert!(rig.state()["quarantined"]["stuck"]["reason"].is_string(), "{}", rig.state());
     let before = rig.order_count();
-    until("the other strategy trades on", || (rig.order_count() > before + 5).then_some(()));
+    rig.await_orders(before + 5);
     assert_eq!(rig.log().matches(stuck::LAST_WORDS).count(), 1, "the other one does not run");
     assert_eq!(rig.log().matches("is started again").count(), 1);
     rig.signal(again, Signal::Term);

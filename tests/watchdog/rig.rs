@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// No step takes longer, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How often is looked: the exchange weighs requests as Binance does, and refuses who asks too often.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Waits until there is an answer.
 pub fn until<T>(what: &str, answer: impl Fn() -> Option<T>) -> T {
     let started = Instant::now();
@@ -21,7 +24,7 @@ pub fn until<T>(what: &str, answer: impl Fn() -> Option<T>) -> T {
             return answer;
         }
         assert!(started.elapsed() < PATIENCE, "never came: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -146,12 +149,21 @@ impl Rig {
         rest::SYMBOLS.iter().map(|symbol| self.account.orders(symbol).len()).sum()
     }
 
+    /// Waits until there have been so many orders.
+    pub fn await_orders(&self, count: usize) {
+        let started = Instant::now();
+        while self.order_count() < count {
+            assert!(started.elapsed() < PATIENCE, "no more orders come: {}", self.log());
+            std::thread::sleep(LOOK * 10);
+        }
+    }
+
     pub fn await_open_orders(&self) {
         let found = || (!self.open_orders().is_empty()).then_some(());
         let started = Instant::now();
         while found().is_none() {
             assert!(started.elapsed() < PATIENCE, "no orders come: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -160,7 +172,7 @@ impl Rig {
         let started = Instant::now();
         while !self.open_orders().is_empty() {
             assert!(started.elapsed() < PATIENCE, "orders stay open: {}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(LOOK / 5);
         }
     }
 
