@@ -1,7 +1,7 @@
 //! The stage against a reference that keeps nothing but the history, and works everything out of it again each time.
 
 use super::rig::{Rig, config, instruments};
-use crate::risk::{KillScope, RiskConfig};
+use crate::risk::{KillScope, MarketOrders, RateLimit, Restriction, RiskConfig};
 use crate::types::*;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -13,11 +13,15 @@ enum Event {
     /// An intent at an instant, with the verdict that the reference gave it.
     Intent(OrderIntent, Option<Denial>),
     Report(ExecutionReport),
-    /// A cancel of this strategy that was passed on.
-    Cancel(StrategyId),
+    /// A cancel of this strategy in this instrument that was passed on.
+    Cancel(StrategyId, InstrumentId),
     Command(TradingState),
     Session(SessionState),
-    Kill,
+    /// A scope was killed, or released.
+    Kill(KillScope, bool),
+    /// Weight and orders that the venue counts, of 100 each.
+    Budget(u32, u32),
+    Reset(StrategyId),
 }
 
 /// What the history says of one order.
@@ -26,6 +30,8 @@ struct Known {
     strategy: u16,
     instrument: u32,
     sign: i128,
+    /// At which it rests.
+    price: i128,
     quantity: i128,
     filled: i128,
     venue_filled: i128,
@@ -58,31 +64,50 @@ struct Worked {
     reduce_only_instruments: BTreeSet<u32>,
     state: TradingState,
     session: SessionState,
-    kills: i128,
+    killed: BTreeSet<KillScope>,
+    generation: i128,
+    /// Buys and sells in a row.
+    rows: BTreeMap<(u16, u32), [u32; 2]>,
+    tripped: BTreeSet<u16>,
+    /// Each booked fill's strategy and instant.
+    fills: Vec<(u16, Timestamp)>,
+    budget: Option<(Timestamp, u32, u32)>,
 }
 
 impl Worked {
     fn from(history: &[(Timestamp, Event)], config: &RiskConfig) -> Self {
         let mut worked = Self { state: TradingState::Active, session: SessionState::Ready, ..Self::default() };
         let mut executions = BTreeSet::new();
-        for (_, event) in history {
+        for (at, event) in history {
             match event {
-                Event::Kill => {
-                    worked.kills += 1;
-                    worked.state = TradingState::Halted;
+                Event::Kill(scope, is_killed) => {
+                    worked.generation += 1;
+                    if *is_killed {
+                        worked.killed.insert(*scope);
+                    } else {
+                        worked.killed.remove(scope);
+                    }
+                    if worked.killed.contains(&KillScope::Engine) {
+                        worked.state = TradingState::Halted;
+                    }
+                }
+                Event::Budget(weight, orders) => worked.budget = Some((*at, *weight, *orders)),
+                Event::Reset(strategy) => {
+                    worked.rows.retain(|(owner, _), _| *owner != strategy.0);
+                    worked.tripped.remove(&strategy.0);
                 }
                 Event::Session(session) => worked.session = *session,
                 Event::Command(state) => worked.command(*state),
-                Event::Cancel(_) => {}
-                Event::Intent(intent, denial) => worked.intent(&intent.order, denial.is_none()),
-                Event::Report(report) => worked.report(report, &mut executions, config),
+                Event::Cancel(..) => {}
+                Event::Intent(intent, denial) => worked.intent(&as_sent(intent, config), denial.is_none()),
+                Event::Report(report) => worked.report(report, *at, &mut executions, config),
             }
         }
         worked
     }
 
     fn command(&mut self, state: TradingState) {
-        if self.kills > 0 && state != TradingState::Halted {
+        if self.killed.contains(&KillScope::Engine) && state != TradingState::Halted {
             return;
         }
         if state == TradingState::Active {
@@ -104,6 +129,9 @@ impl Worked {
                     strategy: order.strategy.0,
                     instrument: order.instrument.0,
                     sign: i128::from(order.side.sign()),
+                    price: i128::from(
+                        if order.order_type == OrderType::Stop { order.stop_price } else { order.price }.0,
+                    ),
                     quantity: i128::from(order.quantity.0),
                     ..Known::default()
                 },
@@ -111,7 +139,13 @@ impl Worked {
         }
     }
 
-    fn report(&mut self, report: &ExecutionReport, executions: &mut BTreeSet<(u32, u64)>, config: &RiskConfig) {
+    fn report(
+        &mut self,
+        report: &ExecutionReport,
+        at: Timestamp,
+        executions: &mut BTreeSet<(u32, u64)>,
+        config: &RiskConfig,
+    ) {
         let Some(order) = self.orders.get_mut(&report.client_order_id) else { return };
         order.venue_filled = order.venue_filled.max(i128::from(report.cumulative_quantity.0));
         match report.kind {
@@ -120,9 +154,18 @@ impl Worked {
                     return;
                 }
                 order.is_acknowledged = true;
+                let place = (order.strategy, order.instrument);
+                let held = -order.sign * self.booked.get(&place).copied().unwrap_or(0);
+                if order.filled == 0 && order.quantity > held {
+                    let row = self.rows.entry(place).or_default();
+                    *row = if order.sign > 0 { [row[0] + 1, 0] } else { [0, row[1] + 1] };
+                    if row[0].max(row[1]) >= config.limits.strategies[usize::from(place.0)].max_repeat_executions {
+                        self.tripped.insert(place.0);
+                    }
+                }
+                self.fills.push((place.0, at));
                 order.filled += i128::from(report.last_quantity.0);
                 order.is_filled |= order.filled >= order.quantity;
-                let place = (order.strategy, order.instrument);
                 *self.booked.entry(place).or_default() += order.sign * i128::from(report.last_quantity.0);
                 let limit = config.permissions.iter().zip(&config.limits.permissions);
                 let limit = limit
@@ -157,8 +200,34 @@ impl Worked {
     }
 }
 
+/// Whether what happened at `at` is within the window that ends with the eighth in which `now` is.
+fn is_within(at: Timestamp, now: Timestamp, window_ns: u64) -> bool {
+    at.nanos() / (window_ns / 8) + 8 > now.nanos() / (window_ns / 8)
+}
+
+/// The order as it is sent.
+fn as_sent(intent: &OrderIntent, config: &RiskConfig) -> Order {
+    let (order, stamp) = (intent.order, &intent.stamp);
+    let Some(limits) = config.limits.instruments.get(order.instrument.0 as usize) else { return order };
+    if order.order_type.is_limited() || limits.market_orders != MarketOrders::Protect {
+        return order;
+    }
+    // Ticks are one price unit.
+    let slip = |price: i64| (price * i64::from(limits.max_slippage_bps) + 9_999) / 10_000;
+    let from = match (order.order_type, order.side) {
+        (OrderType::Stop, _) => order.stop_price.0,
+        (_, Side::Buy) => stamp.ask.0,
+        (_, Side::Sell) => stamp.bid.0,
+    };
+    let price = Price(from + order.side.sign() * slip(from));
+    if order.order_type == OrderType::Stop {
+        return Order { order_type: OrderType::StopLimit, price, ..order };
+    }
+    Order { order_type: OrderType::Limit, time_in_force: TimeInForce::ImmediateOrCancel, price, ..order }
+}
+
 /// Whole messages left in a bucket after these, from the beginning: `level` in billionths of a message.
-fn left(sent: &[Timestamp], now: Timestamp, limit: crate::risk::RateLimit) -> i128 {
+fn left(sent: &[Timestamp], now: Timestamp, limit: RateLimit) -> i128 {
     let full = i128::from(limit.burst) * 1_000_000_000;
     let mut level = full;
     let mut last = Timestamp::UNKNOWN;
@@ -187,8 +256,17 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
         Side::Buy => (-booked - buys).max(0),
         Side::Sell => (booked - sells).max(0),
     };
-    if known.kills > 0 {
-        return deny(DenialReason::KillSwitchActive, 0, known.kills);
+    let instrument = instruments().get(order.instrument).copied();
+    for (scope, reason, is_known) in [
+        (KillScope::Engine, DenialReason::KillSwitchActive, true),
+        (KillScope::Strategy(order.strategy), DenialReason::KilledStrategy, true),
+        (KillScope::Instrument(order.instrument), DenialReason::KilledInstrument, true),
+        (KillScope::Venue(VenueId(0)), DenialReason::KilledVenue, instrument.is_some()),
+        (KillScope::Account(VenueId(0)), DenialReason::KilledAccount, instrument.is_some()),
+    ] {
+        if is_known && known.killed.contains(&scope) {
+            return deny(reason, 0, known.generation);
+        }
     }
     match known.state {
         TradingState::Halted => return deny(DenialReason::Halted, 0, 1),
@@ -203,19 +281,32 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
     if known.reduce_only_instruments.contains(&key.1) && quantity > room(all) {
         return deny(DenialReason::ReduceOnlyIncrease, room(all), quantity);
     }
-    let instrument = instruments().get(order.instrument).copied();
     if instrument.is_some() && known.session != SessionState::Ready {
         return deny(DenialReason::NotReady, 3, known.session as i128);
     }
     let (Some(place), Some(instrument)) = (place, instrument) else {
         return deny(DenialReason::NotPermitted, 0, 1);
     };
+    let (limits, market) = (&config.limits.permissions[place], &config.limits.instruments[key.1 as usize]);
+    let permission = &config.permissions[place];
+    let is_resting = order.time_in_force == TimeInForce::GoodTillCanceled;
+    if !permission.may_sell && order.side == Side::Sell || !permission.may_stop && order.order_type.is_stop() {
+        return deny(DenialReason::NotPermitted, 0, 1);
+    }
+    if market.restriction == Restriction::Sells && order.side == Side::Sell {
+        return deny(DenialReason::RestrictedSymbol, 0, 1);
+    }
     let is_market = order.order_type == OrderType::Market;
+    let is_stop = order.order_type.is_stop();
+    let is_limited = order.order_type.is_limited();
     let price = i128::from(order.price.0);
+    let stop_price = i128::from(order.stop_price.0);
     if order.client_order_id.strategy() != order.strategy
         || order.client_order_id.sequence() == 0
         || (is_market && (price != 0 || order.is_post_only || order.time_in_force == TimeInForce::FillOrKill))
-        || (!is_market && order.is_post_only && order.time_in_force != TimeInForce::GoodTillCanceled)
+        || (!is_market && order.is_post_only && !is_resting)
+        || (is_stop && (order.is_post_only || !is_resting || !is_limited && price != 0))
+        || (!is_stop && stop_price != 0)
     {
         return deny(DenialReason::BadOrder, 0, 1);
     }
@@ -225,22 +316,40 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
     if quantity > 500 {
         return deny(DenialReason::BadQuantity, 500, quantity);
     }
-    if !is_market && price < 1 {
+    if is_limited && price < 1 {
         return deny(DenialReason::BadPrice, 1, price);
+    }
+    if is_stop && stop_price < 1 {
+        return deny(DenialReason::BadPrice, 1, stop_price);
     }
     let (bid, ask) = (i128::from(stamp.bid.0), i128::from(stamp.ask.0));
     let touch = if order.side == Side::Buy { ask } else { bid };
     let unit = 100_000_000_000i128;
-    if (!is_market || touch > 0) && if is_market { touch } else { price } * quantity * unit < instrument.notional_min.0
-    {
-        let notional = if is_market { touch } else { price } * quantity * unit;
+    let own_price = if is_limited { price } else { stop_price };
+    let notional = if is_market { touch } else { own_price } * quantity * unit;
+    if (!is_market || touch > 0) && notional < instrument.notional_min.0 {
         return deny(DenialReason::MinNotional, instrument.notional_min.0, notional);
     }
     let last_id = known.last_id.get(&key.0).copied().unwrap_or_default();
     if order.client_order_id <= last_id {
         return deny(DenialReason::DuplicateClientOrderId, i128::from(last_id.0), i128::from(order.client_order_id.0));
     }
-    let (limits, market) = (&config.limits.permissions[place], &config.limits.instruments[key.1 as usize]);
+    let habits = &config.limits.strategies[usize::from(key.0)];
+    let approved = || {
+        history.iter().filter_map(|(at, event)| match event {
+            Event::Intent(intent, None) => Some((*at, intent)),
+            _ => None,
+        })
+    };
+    let print = |order: &Order| {
+        (order.strategy, order.instrument, order.side, order.order_type, order.price, order.stop_price, order.quantity)
+    };
+    let same = approved()
+        .filter(|(at, other)| print(&other.order) == print(order) && now.since(*at) <= habits.duplicate_window_ns);
+    let same = same.count() as i128;
+    if same >= i128::from(habits.max_duplicates) {
+        return deny(DenialReason::DuplicateOrder, i128::from(habits.max_duplicates), same + 1);
+    }
     let unset = |control| deny(DenialReason::LimitNotConfigured, 0, control);
     let age = i128::from(now.nanos()) - i128::from(stamp.data_ns.nanos());
     if age > i128::from(market.max_data_age_ns) {
@@ -253,16 +362,42 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
         return deny(DenialReason::NoReferencePrice, bid, ask);
     }
     let ceil = |part: i128, whole: i128| (part + whole - 1) / whole;
-    let slip = ceil(touch * i128::from(market.max_slippage_bps), 10_000);
     let sign = i128::from(order.side.sign());
-    let worst = if is_market { touch + sign * slip } else { price };
-    let beyond = (2 * worst - bid - ask) * sign;
-    let bps = |part: i128| ceil(part * 10_000, bid + ask);
+    let from = if is_market { touch } else { stop_price };
+    let slip = ceil(from * i128::from(market.max_slippage_bps), 10_000);
+    let worst = if is_limited { price } else { from + sign * slip };
+    let twice_mid = bid + ask;
+    let away = (2 * stop_price - twice_mid).abs();
+    if is_stop && away * 10_000 > twice_mid * i128::from(market.passive_collar_bps) {
+        let away = ceil(away * 10_000, twice_mid);
+        return deny(DenialReason::PriceTooFar, i128::from(market.passive_collar_bps), away);
+    }
+    let reference = if is_stop { 2 * stop_price } else { twice_mid };
+    let beyond = (2 * worst - reference) * sign;
+    let bps = |part: i128| ceil(part * 10_000, reference);
     if beyond > 0 && bps(beyond) > i128::from(market.collar_bps) {
         return deny(DenialReason::PriceCollar, i128::from(market.collar_bps), bps(beyond));
     }
     if beyond < 0 && bps(-beyond) > i128::from(market.passive_collar_bps) {
         return deny(DenialReason::PriceTooFar, i128::from(market.passive_collar_bps), bps(-beyond));
+    }
+    let mids = approved().filter(|(at, other)| {
+        other.order.instrument == order.instrument
+            && !other.order.order_type.is_stop()
+            && is_within(*at, now, market.drift_window_ns)
+    });
+    let mids: Vec<i128> =
+        mids.map(|(_, other)| i128::from(other.stamp.bid.0) + i128::from(other.stamp.ask.0)).collect();
+    let from = if order.side == Side::Buy { mids.iter().min() } else { mids.iter().max() };
+    if let Some(from) = from
+        && !is_stop
+        && (2 * worst - from) * sign * 10_000 > from * i128::from(market.max_drift_bps)
+    {
+        let walked = ceil((2 * worst - from) * sign * 10_000, *from);
+        return deny(DenialReason::PriceDrift, i128::from(market.max_drift_bps), walked);
+    }
+    if !is_limited && market.market_orders == MarketOrders::Deny {
+        return deny(DenialReason::MarketOrderNotAllowed, 0, 1);
     }
     if limits.max_order_quantity.0 == 0 {
         return unset(16);
@@ -284,21 +419,67 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
             return deny(DenialReason::MaxPosition, i128::from(limit), worst);
         }
     }
-    let sent = |of: Option<u16>| -> Vec<Timestamp> {
+    let account = &config.limits.accounts[0];
+    let open = |of: &dyn Fn(&Known) -> bool| known.orders.values().filter(|order| order.due() > 0 && of(order)).count();
+    for (limit, count) in [
+        (habits.max_open_orders, open(&|order| order.strategy == key.0)),
+        (market.max_open_orders, open(&|order| order.instrument == key.1)),
+        (account.max_open_orders, open(&|_| true)),
+    ] {
+        if count >= limit as usize {
+            return deny(DenialReason::MaxOpenOrders, i128::from(limit), count as i128 + 1);
+        }
+    }
+    let here = known.orders.values().filter(|order| order.instrument == key.1);
+    let resting: i128 = here.map(|order| order.due() * order.price * unit).sum();
+    let resting = resting + own_price * quantity * unit;
+    if resting > market.max_resting_notional.0 {
+        return deny(DenialReason::MaxRestingNotional, market.max_resting_notional.0, resting);
+    }
+    let sent = |strategy: Option<u16>, instrument: Option<u32>| -> Vec<Timestamp> {
+        let is_of = |of: StrategyId, about: InstrumentId| {
+            strategy.is_none_or(|strategy| strategy == of.0)
+                && instrument.is_none_or(|instrument| instrument == about.0)
+        };
         let is_message = |event: &Event| match event {
-            Event::Intent(intent, None) => of.is_none_or(|strategy| strategy == intent.order.strategy.0),
-            Event::Cancel(strategy) => of.is_none_or(|of| of == strategy.0),
+            Event::Intent(intent, None) => is_of(intent.order.strategy, intent.order.instrument),
+            Event::Cancel(strategy, instrument) => is_of(*strategy, *instrument),
             _ => false,
         };
         history.iter().filter(|(_, event)| is_message(event)).map(|(now, _)| *now).collect()
     };
-    let strategy_rate = config.limits.strategies[usize::from(key.0)].rate;
-    for (sent, rate) in [(sent(Some(key.0)), strategy_rate), (sent(None), config.limits.accounts[0].rate)] {
+    let of_strategy = sent(Some(key.0), None);
+    for (sent, rate) in
+        [(of_strategy.clone(), habits.rate), (sent(None, Some(key.1)), market.rate), (sent(None, None), account.rate)]
+    {
         let left = left(&sent, now, rate);
         if left <= i128::from(rate.cancel_reserve) {
             let burst = i128::from(rate.burst);
             return deny(DenialReason::RateLimit, burst - i128::from(rate.cancel_reserve), burst - left + 1);
         }
+    }
+    if let Some((at, weight, orders)) = known.budget {
+        let percent = account.max_budget_percent;
+        for (used, seconds) in [(weight, 60), (orders, 10)] {
+            if now.since(at) < seconds * 1_000_000_000 && used >= percent {
+                return deny(DenialReason::VenueBudget, i128::from(percent), i128::from(used));
+            }
+        }
+    }
+    let row = known.rows.get(&key).copied().unwrap_or_default()[order.side.index()];
+    let limit = habits.max_repeat_executions;
+    if (row >= limit || known.tripped.contains(&key.0)) && quantity > room(own) {
+        return deny(DenialReason::RepeatExecution, i128::from(limit), i128::from(row) + 1);
+    }
+    let is_counted = |at: &Timestamp| is_within(*at, now, habits.ratio_window_ns);
+    let messages = of_strategy.iter().filter(|at| is_counted(at)).count() as i128 + 1;
+    let fills = known.fills.iter().filter(|(strategy, at)| *strategy == key.0 && is_counted(at)).count() as i128;
+    if messages > i128::from(habits.free_messages) && messages > i128::from(habits.max_order_to_trade) * fills.max(1) {
+        return deny(
+            DenialReason::OrderToTradeRatio,
+            i128::from(habits.max_order_to_trade),
+            ceil(messages, fills.max(1)),
+        );
     }
     None
 }
@@ -353,6 +534,19 @@ fn random_intent(rig: &mut Rig, random: &mut Random, now: Timestamp) -> OrderInt
         }
         16 => order.quantity = Quantity(random.of(&[44, 45, 46])),
         17 => order.quantity = Quantity(1),
+        18..=21 => {
+            let mid = 9_940 + random.below(121) as i64;
+            order.price = Price(mid);
+            (intent.stamp.bid, intent.stamp.ask) = (Price(mid - 1), Price(mid + 1));
+        }
+        22..=24 => {
+            order.order_type = random.of(&[OrderType::Stop, OrderType::StopLimit]);
+            order.stop_price = Price(random.of(&[9_900, 9_990, 10_010, 10_100, 9_499, 9_500, 10_501, 0, -1]));
+            if order.order_type == OrderType::Stop && !random.one_in(8) {
+                order.price = Price::ZERO;
+            }
+        }
+        25 => order.quantity = Quantity(10),
         _ => {}
     }
     intent
@@ -388,11 +582,55 @@ fn random_report(ids: &[ClientOrderId], random: &mut Random) -> ExecutionReport 
     ExecutionReport { kind, ..report }
 }
 
+/// Makes some of the limits tight, by seed, so that each gets its turn.
+fn tighten(config: &mut RiskConfig, seed: u64) {
+    let limits = &mut config.limits;
+    limits.accounts[0].max_budget_percent = if seed % 8 == 5 { 80 } else { 100 };
+    for instrument in &mut limits.instruments {
+        instrument.market_orders = match seed / 8 % 3 {
+            0 => MarketOrders::Allow,
+            1 => MarketOrders::Protect,
+            _ => MarketOrders::Deny,
+        };
+        match seed % 8 {
+            2 => (instrument.max_drift_bps, instrument.drift_window_ns) = (40, 40_000_000),
+            3 => {
+                instrument.max_open_orders = 4;
+                instrument.max_resting_notional = Money::from_scaled(50, 3).expect("fits");
+            }
+            4 => instrument.rate = RateLimit { per_second: 25, burst: 6, cancel_reserve: 1 },
+            _ => {}
+        }
+    }
+    for strategy in &mut limits.strategies {
+        match seed % 8 {
+            1 => (strategy.max_duplicates, strategy.duplicate_window_ns) = (1, 60_000_000),
+            3 => strategy.max_open_orders = 3,
+            6 => strategy.max_repeat_executions = 3,
+            7 => {
+                strategy.ratio_window_ns = 400_000_000;
+                (strategy.free_messages, strategy.max_order_to_trade) = (4, 3);
+            }
+            _ => {}
+        }
+    }
+    match seed % 8 {
+        0 => {
+            limits.instruments[1].restriction = Restriction::Sells;
+            config.permissions[0].may_stop = false;
+            config.permissions[1].may_sell = false;
+        }
+        3 => limits.accounts[0].max_open_orders = 5,
+        _ => {}
+    }
+}
+
 /// Runs one history; answers how often each reason denied.
 fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
     let mut config = config();
-    config.limits.strategies[0].rate = crate::risk::RateLimit { per_second: 20, burst: 8, cancel_reserve: 2 };
-    config.limits.accounts[0].rate = crate::risk::RateLimit { per_second: 40, burst: 10, cancel_reserve: 3 };
+    tighten(&mut config, seed);
+    config.limits.strategies[0].rate = RateLimit { per_second: 20, burst: 8, cancel_reserve: 2 };
+    config.limits.accounts[0].rate = RateLimit { per_second: 40, burst: 10, cancel_reserve: 3 };
     if seed.is_multiple_of(8) {
         config.limits.permissions[2].max_order_quantity = Quantity::ZERO;
     }
@@ -418,7 +656,8 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
                 });
                 let approved = rig.gateway_orders.next().map(|approved| *approved.order());
                 assert_eq!(found, expected, "seed {seed} step {step}: {intent:?}");
-                assert_eq!(approved, expected.is_none().then_some(intent.order), "seed {seed} step {step}");
+                let sent = expected.is_none().then(|| as_sent(&intent, &config));
+                assert_eq!(approved, sent, "seed {seed} step {step}");
                 if let Some(denial) = expected {
                     *reasons.entry(denial.reason).or_default() += 1;
                 } else {
@@ -435,12 +674,52 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
                 rig.report(report);
                 history.push((now, Event::Report(report)));
             }
-            980..=989 => {
+            980..=985 => {
                 let session = random.of(&[SessionState::Down, SessionState::Ready, SessionState::Ready]);
                 rig.session(session);
                 rig.poll();
                 history.push((now, Event::Session(session)));
             }
+            986..=989 => match random.below(3) {
+                0 => {
+                    let strategy = StrategyId(random.of(&[0, 1]));
+                    rig.commands.try_send(RiskCommand::Reset(strategy)).expect("room");
+                    rig.poll();
+                    history.push((now, Event::Reset(strategy)));
+                }
+                1 => {
+                    let (used_weight, used_orders) = (random.of(&[0, 79, 80, 99]), random.of(&[0, 79, 80, 99]));
+                    let budget = GatewayMessage::Budget {
+                        venue: VenueId(0),
+                        used_weight,
+                        weight_limit: 100,
+                        used_orders,
+                        order_limit: 100,
+                        received_ns: now,
+                    };
+                    rig.reports.try_send(budget).expect("room");
+                    rig.poll();
+                    history.push((now, Event::Budget(used_weight, used_orders)));
+                }
+                _ if seed.is_multiple_of(4) => {
+                    let scope = random.of(&[
+                        KillScope::Strategy(StrategyId(0)),
+                        KillScope::Strategy(StrategyId(1)),
+                        KillScope::Instrument(InstrumentId(0)),
+                        KillScope::Venue(VenueId(0)),
+                        KillScope::Account(VenueId(0)),
+                    ]);
+                    let is_killed = random.one_in(2);
+                    if is_killed {
+                        rig.kill.kill(scope)
+                    } else {
+                        rig.kill.release(scope)
+                    }
+                    rig.poll();
+                    history.push((now, Event::Kill(scope, is_killed)));
+                }
+                _ => {}
+            },
             990..=997 => {
                 use TradingState::{Active, CancelOnly, ReduceOnly};
                 let state = random.of(&[Active, Active, Active, Active, ReduceOnly, CancelOnly]);
@@ -456,11 +735,13 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
             999 if step > events * 9 / 10 => {
                 rig.kill.kill(KillScope::Engine);
                 rig.poll();
-                history.push((now, Event::Kill));
+                history.push((now, Event::Kill(KillScope::Engine, true)));
             }
             _ => {}
         }
-        rig.gateway_cancels.drain(u64::MAX, |cancel| history.push((now, Event::Cancel(cancel.strategy))));
+        rig.gateway_cancels.drain(u64::MAX, |cancel| {
+            history.push((now, Event::Cancel(cancel.strategy, cancel.instrument)));
+        });
         rig.updates(0);
         rig.updates(1);
         rig.notices.drain(u64::MAX, |_| {});
@@ -514,6 +795,19 @@ fn verdict_reason_and_exposure_equal_the_reference() {
         DenialReason::MaxPosition,
         DenialReason::RateLimit,
         DenialReason::LimitNotConfigured,
+        DenialReason::KilledStrategy,
+        DenialReason::KilledInstrument,
+        DenialReason::KilledVenue,
+        DenialReason::KilledAccount,
+        DenialReason::RestrictedSymbol,
+        DenialReason::DuplicateOrder,
+        DenialReason::PriceDrift,
+        DenialReason::MarketOrderNotAllowed,
+        DenialReason::MaxOpenOrders,
+        DenialReason::MaxRestingNotional,
+        DenialReason::VenueBudget,
+        DenialReason::RepeatExecution,
+        DenialReason::OrderToTradeRatio,
     ]
     .into_iter()
     .filter(|reason| !reasons.contains_key(reason))
