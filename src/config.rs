@@ -28,6 +28,10 @@ pub struct Config {
     /// How the engine runs.
     #[serde(default)]
     pub engine: Engine,
+    /// Who may release what is killed, raise limits and approve builds: any two of them.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub operators: Vec<OperatorConfig>,
     /// Where it trades.
     #[schemars(length(min = 1, max = 8))]
     pub venues: Vec<Venue>,
@@ -37,6 +41,19 @@ pub struct Config {
     /// Who decides, with the limits of each strategy.
     #[schemars(length(min = 1, max = 256))]
     pub strategies: Vec<StrategyConfig>,
+    /// The text that it was read from.
+    #[serde(skip)]
+    pub source: String,
+}
+
+/// Somebody who decides, and the key that proves it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorConfig {
+    /// What the audit log calls them.
+    pub name: String,
+    /// Their public key, as `gannet ctl keygen` prints it: Ed25519, base64.
+    pub public_key: String,
 }
 
 /// Threads, waiting, logging, shutdown.
@@ -76,6 +93,9 @@ pub struct Engine {
     /// C45: how many times within an hour the watchdog starts the engine again; then it stays down.
     #[schemars(range(min = 0, max = 60))]
     pub restarts_per_hour: u32,
+    /// How many times as large a limit may become at once, while the engine runs.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub limits_change_factor: u32,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `gannet=debug`.
     pub log: String,
 }
@@ -95,6 +115,7 @@ impl Default for Engine {
             stall_ms: 1_000,
             kill_after_ms: 5_000,
             restarts_per_hour: 3,
+            limits_change_factor: 10,
             log: "info".to_owned(),
         }
     }
@@ -458,7 +479,8 @@ impl Config {
             remove(&mut rest, &error.field);
         }
         match serde_json::from_value::<Self>(rest) {
-            Ok(config) => {
+            Ok(mut config) => {
+                text.clone_into(&mut config.source);
                 errors.extend(config.validate());
                 if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
             }
@@ -472,6 +494,19 @@ impl Config {
     pub fn validate(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut wrong = |field: String, reason: String| errors.push(FieldError::new(field, reason));
+        for (index, operator) in self.operators.iter().enumerate() {
+            let key = |name: &str| format!("operators[{index}].{name}");
+            let before = || self.operators.iter().take(index);
+            if operator.name.is_empty() || before().any(|other| other.name == operator.name) {
+                wrong(key("name"), format!("{:?} must be a name that no other operator has", operator.name));
+            }
+            if operator_key(&operator.public_key).is_none() {
+                wrong(key("public_key"), "must be what `gannet ctl keygen` prints: 32 bytes in base64".to_owned());
+            }
+            if before().any(|other| other.public_key == operator.public_key) {
+                wrong(key("public_key"), "is another operator's: each needs a key of their own".to_owned());
+            }
+        }
         for (index, venue) in self.venues.iter().enumerate() {
             let key = |name: &str| format!("venues[{index}].{name}");
             if venue.name.is_empty() || venue.name.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
@@ -723,6 +758,13 @@ pub fn is_loopback(url: &str) -> bool {
         .and_then(|host| host.split(']').next())
         .unwrap_or_else(|| host.split(':').next().unwrap_or(host));
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An operator's public key as configured: base64 of 32 bytes.
+#[must_use]
+pub fn operator_key(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).ok().filter(|key| key.len() == 32)
 }
 
 /// Takes the value at `path` (`a.b[0].c`) out, if it is there. Items of lists become null, so that others keep their

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use std::fmt;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -378,27 +379,33 @@ fn read_keys(
 /// Reads one secret.
 fn secret(key: &str, source: &SecretSource) -> Result<SecretString, String> {
     match (&source.file, &source.env) {
-        (Some(path), None) => {
-            let named = |error: &dyn fmt::Display| format!("{key}.file {}: {error}", path.display());
-            let metadata = std::fs::symlink_metadata(path).map_err(|error| named(&error))?;
-            if !metadata.is_file() {
-                return Err(named(&"must be a regular file, not a link or a folder"));
-            }
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                if metadata.permissions().mode() & 0o077 != 0 {
-                    return Err(named(&"may be read by others: chmod 600 it"));
-                }
-            }
-            let mut text = String::new();
-            let mut file = std::fs::File::open(path).map_err(|error| named(&error))?;
-            file.read_to_string(&mut text).map_err(|error| named(&error))?;
-            Ok(SecretString::from(text.trim().to_owned()))
-        }
+        (Some(path), None) => read_secret(&format!("{key}.file"), path),
         (None, Some(name)) => std::env::var(name)
             .map(|text| SecretString::from(text.trim().to_owned()))
             .map_err(|_| format!("{key}.env: the environment variable {name} is not set")),
         _ => Err(format!("{key}: exactly one of `file` and `env` is needed")),
     }
+}
+
+/// Reads a file that holds a secret, named `key` by whoever told of it.
+///
+/// # Errors
+/// Where it is no regular file, others may read it, or it cannot be read. Never what was read.
+pub fn read_secret(key: &str, path: &Path) -> Result<SecretString, String> {
+    let named = |error: &dyn fmt::Display| format!("{key} {}: {error}", path.display());
+    let metadata = std::fs::symlink_metadata(path).map_err(|error| named(&error))?;
+    if !metadata.is_file() {
+        return Err(named(&"must be a regular file, not a link or a folder"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(named(&"may be read by others: chmod 600 it"));
+        }
+    }
+    let mut text = String::new();
+    let mut file = std::fs::File::open(path).map_err(|error| named(&error))?;
+    file.read_to_string(&mut text).map_err(|error| named(&error))?;
+    Ok(SecretString::from(text.trim().to_owned()))
 }

@@ -5,6 +5,8 @@
 //! | `engine.lock` | held by the engine that runs here, with its process id in it |
 //! | `state.json` | what a restart must not forget ([`state`](super::state)) |
 //! | `kill` | a killed scope a line ([`kill_file`](super::kill_file)) |
+//! | `requests/` | what operators ask for, signed ([`requests`](super::requests)) |
+//! | `audit.jsonl` | who decided what ([`audit`](super::audit)) |
 //!
 //! Only its owner may enter it. Everything in it is written by few and read by many: a file appears whole or not at all.
 
@@ -95,7 +97,7 @@ impl DataDir {
         }
         if !self.file(State::FILE).exists() {
             // Whatever was in use has an audit log.
-            if self.file("audit.jsonl").exists() {
+            if self.file(super::audit::FILE).exists() {
                 let problem = "is gone, though this directory was in use: kills and limits of the day are not known";
                 return Err(DataError::new(&self.file(State::FILE), problem, super::state::RESTORE));
             }
@@ -103,6 +105,16 @@ impl DataDir {
             self.replace(State::FILE, &first.to_text())?;
         }
         self.state().map(drop)
+    }
+
+    /// Makes a folder in it, for its owner alone, where it is not there yet.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn create_folder(&self, name: &str) -> Result<(), DataError> {
+        let path = self.file(name);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|error| DataError::new(&path, error, LOOK))
     }
 
     /// Takes the directory for this process, as the one engine on it.

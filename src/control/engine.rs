@@ -2,10 +2,12 @@
 
 use super::agree;
 use super::assemble::{Facts, ask_venues, assemble};
+use super::audit::Entry;
 use super::client::VenueClient;
 use super::data_dir::DataDir;
 use super::keeper::Keeper;
 use super::names::Names;
+use super::office::Office;
 use super::plane::{Display, Plane};
 use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
@@ -73,6 +75,7 @@ pub async fn run(
     for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
         instance.is_quarantined = state.quarantined.contains_key(&instance.name);
     }
+    let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
     let machine = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
@@ -83,7 +86,9 @@ pub async fn run(
     let clients = Arc::new(clients);
     let instruments = Arc::clone(&facts.instruments);
     let mut plane = Plane::new(ends, counters, Arc::clone(&clients), instruments, names.strategies, clock, seed);
-    plane.keep_with(keeper.latches.clone());
+    let (office, orders) = Office::new(config, Arc::clone(&facts.instruments), limits, office_clock);
+    plane.keep_with(&keeper, orders);
+    keeper.open(office);
     plane.warm_up(&assembly.warm_ups);
     plane.run(display, stop).await;
     let timeout = Duration::from_millis(config.engine.shutdown_timeout_ms);
@@ -134,6 +139,8 @@ fn guard(
 fn next_epoch(data: &DataDir, of_venues: u32) -> Result<u32, Vec<String>> {
     let state = data.update_state(|state| state.epoch = of_venues.max(state.epoch.saturating_add(1)));
     let epoch = state.map_err(|error| vec![error.to_string()])?.epoch;
+    let detail = format!("epoch {epoch}, process {}", std::process::id());
+    Entry::of_engine("start", detail).write(data).map_err(|error| vec![error.to_string()])?;
     if epoch > ClientOrderId::EPOCH_MAX {
         return Err(vec![format!("{}: the last epoch was used: no further one is left", data.path().display())]);
     }

@@ -3,9 +3,11 @@
 //! It does what waits for a disk, so that neither the async thread nor the one that watches the kill file ever does. What
 //! is killed, by whomever, is written at once; so is a limit that stopped a strategy; everything else within 200 ms.
 
+use super::audit::Entry;
 use super::data_dir::{DataDir, DataError};
 use super::kill_file::KillWatch;
 use super::names::{ENGINE, Names};
+use super::office::{Office, Premises};
 use super::state::State;
 use crate::risk::{KillScope, KillSwitch};
 use crate::types::Latch;
@@ -20,6 +22,8 @@ use tracing::{error, warn};
 const INTERVAL: Duration = Duration::from_millis(5);
 /// The longest that a change waits for others to be written with it.
 const WRITE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often it looks for operators' requests.
+const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 /// Changes under way to it; while they fill the channel, the plane leaves them in risk's lane.
 const LATCHES: usize = 1_024;
 
@@ -27,6 +31,7 @@ const LATCHES: usize = 1_024;
 pub struct Keeper {
     /// What risk says must outlive the process goes here.
     pub latches: Sender<Latch>,
+    offices: Sender<Office>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,8 +40,12 @@ struct Work {
     dir: DataDir,
     names: Names,
     switch: KillSwitch,
-    _watch: KillWatch,
+    watch: KillWatch,
     latches: Receiver<Latch>,
+    offices: Receiver<Office>,
+    /// Open once the venues have told what there is to trade.
+    office: Option<Office>,
+    looked_at: Instant,
     /// The generation of the kill switch that is on the disk.
     written_generation: u64,
     /// What is on the disk, as written last.
@@ -65,12 +74,16 @@ impl Keeper {
         }
         let watch = KillWatch::start(dir.clone(), names.clone(), switch.clone())?;
         let (latches, of_plane) = bounded(LATCHES);
+        let (offices, office) = bounded(1);
         let mut work = Work {
             dir,
             names,
             switch,
-            _watch: watch,
+            watch,
             latches: of_plane,
+            offices: office,
+            office: None,
+            looked_at: Instant::now(),
             written_generation: 0,
             state,
             waiting: Vec::new(),
@@ -94,7 +107,13 @@ impl Keeper {
         };
         let thread = std::thread::Builder::new().name("keeper".to_owned()).spawn(run);
         let thread = thread.map_err(|error| format!("the thread that keeps the state: {error}"))?;
-        Ok(Self { latches, is_over, thread: Some(thread) })
+        Ok(Self { latches, offices, is_over, thread: Some(thread) })
+    }
+
+    /// From now on operators' requests are judged.
+    pub fn open(&self, office: Office) {
+        // There is one in a run.
+        let _ = self.offices.try_send(office);
     }
 }
 
@@ -118,6 +137,25 @@ impl Work {
 
     fn poll(&mut self) {
         self.take();
+        self.write();
+        self.serve();
+    }
+
+    /// Judges what operators ask for.
+    fn serve(&mut self) {
+        if let Ok(office) = self.offices.try_recv() {
+            self.office = Some(office);
+        }
+        let Some(office) = self.office.as_mut().filter(|_| self.looked_at.elapsed() >= LOOK_INTERVAL) else { return };
+        self.looked_at = Instant::now();
+        let premises = Premises { dir: &self.dir, names: &self.names, watch: &self.watch };
+        if let Err(problem) = office.poll(&premises) {
+            self.tell(Some(problem));
+        }
+    }
+
+    /// Writes what is new, when it is due.
+    fn write(&mut self) {
         let is_killed = self.switch.generation() != self.written_generation;
         let is_due = self.written_at.elapsed() >= WRITE_INTERVAL;
         // What failed is tried again when the next one is due.
@@ -126,14 +164,16 @@ impl Work {
             return;
         }
         self.written_at = Instant::now();
-        match self.keep() {
-            Ok(()) => self.problem = None,
-            Err(problem) if self.problem.as_ref() != Some(&problem) => {
-                warn!("what must outlive this process is not written: {problem}");
-                self.problem = Some(problem);
-            }
-            Err(_) => {}
+        let kept = self.keep();
+        self.tell(kept.err());
+    }
+
+    /// Tells a problem once.
+    fn tell(&mut self, problem: Option<DataError>) {
+        if let Some(problem) = problem.as_ref().filter(|problem| self.problem.as_ref() != Some(problem)) {
+            warn!("what must outlive this process is not written: {problem}");
         }
+        self.problem = problem;
     }
 
     /// Writes what is killed and what risk said.
@@ -142,14 +182,16 @@ impl Work {
         let kills: Vec<String> =
             self.names.scopes().filter(|(_, scope)| killed.has(*scope)).map(|(name, _)| name).collect();
         let (names, waiting) = (&self.names, &self.waiting);
+        let mut new_kills = Vec::new();
         self.state = self.dir.update_state(|state| {
+            new_kills = kills.iter().filter(|name| !state.kills.contains(*name)).cloned().collect();
             state.kills.extend(kills);
             waiting.iter().for_each(|latch| state.keep(latch, names));
         })?;
         self.waiting.clear();
         self.is_urgent = false;
         self.written_generation = killed.generation();
-        Ok(())
+        new_kills.iter().try_for_each(|name| Entry::of_engine(format!("kill {name}"), "").write(&self.dir))
     }
 }
 

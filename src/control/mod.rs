@@ -5,17 +5,22 @@
 
 pub mod agree;
 pub mod assemble;
+pub mod audit;
 pub mod client;
 pub mod command;
 pub mod ctl;
 pub mod data_dir;
 pub mod demo;
+mod difference;
 pub mod engine;
 pub mod keeper;
 pub mod kill_file;
 mod limits;
 pub mod names;
+pub mod office;
+pub mod operators;
 pub mod plane;
+pub mod requests;
 pub mod state;
 pub mod status;
 pub mod summary;

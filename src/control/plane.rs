@@ -2,6 +2,8 @@
 
 use super::assemble::WarmUp;
 use super::client::{ClientError, VenueClient};
+use super::keeper::Keeper;
+use super::office::Order;
 use super::status::{Status, is_warning};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{ColdEnds, Counters};
@@ -12,7 +14,7 @@ use crate::types::{
 use crate::venue::binance::rest::Snapshot;
 use crate::venue::connect::{Endpoint, connect};
 use crate::venue::connection::{Arrival, Connection};
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Receiver, Sender};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
@@ -71,6 +73,10 @@ pub struct Plane {
     results: mpsc::UnboundedSender<Fetched>,
     /// To the keeper.
     latches: Option<Sender<Latch>>,
+    /// What operators decided, from the keeper.
+    orders: Option<Receiver<Order>>,
+    /// Commands to risk that had no room yet.
+    commands: VecDeque<RiskCommand>,
     seed: u32,
 }
 
@@ -90,12 +96,26 @@ impl Plane {
         let (results, fetched) = mpsc::unbounded_channel();
         let outgoing = ends.venues.iter().map(|_| VecDeque::new()).collect();
         let status = Status::new((*instruments).clone(), strategies);
-        Self { ends, counters, clients, instruments, status, clock, outgoing, fetched, results, latches: None, seed }
+        Self {
+            ends,
+            counters,
+            clients,
+            instruments,
+            status,
+            clock,
+            outgoing,
+            fetched,
+            results,
+            latches: None,
+            orders: None,
+            commands: VecDeque::new(),
+            seed,
+        }
     }
 
-    /// What must outlive the process goes this way from now on.
-    pub fn keep_with(&mut self, keeper: Sender<Latch>) {
-        self.latches = Some(keeper);
+    /// What must outlive the process goes to the keeper from now on, and what operators decide comes from there.
+    pub fn keep_with(&mut self, keeper: &Keeper, orders: Receiver<Order>) {
+        (self.latches, self.orders) = (Some(keeper.latches.clone()), Some(orders));
     }
 
     /// Fetches the bars of the past; they go to the feeds as they come. Bars that cannot be had are asked for again
@@ -152,6 +172,9 @@ impl Plane {
     /// has confirmed all of them, at most for `timeout`. Answers how many orders are still open.
     pub async fn shut_down(&mut self, display: &mut impl Display, timeout: Duration) -> u64 {
         let deadline = Instant::now() + timeout;
+        // Whatever would trade on comes too late.
+        self.orders = None;
+        self.commands.clear();
         for shard in 0..self.ends.shards.len() {
             while self.ends.shards.get_mut(shard).is_some_and(|lane| lane.try_send(ShardCommand::StopAll).is_err()) {
                 sleep(TICK).await;
@@ -206,6 +229,7 @@ impl Plane {
             connection.close();
             true
         }) {}
+        self.take_orders();
         self.take_requests();
         for (venue, outgoing) in self.ends.venues.iter_mut().zip(&mut self.outgoing) {
             while let Some(message) = outgoing.front() {
@@ -214,6 +238,36 @@ impl Plane {
                 }
                 outgoing.pop_front();
             }
+        }
+    }
+
+    /// Hands on what operators decided: an object goes into its port before the command that takes it.
+    fn take_orders(&mut self) {
+        while self.commands.is_empty()
+            && let Some(order) = self.orders.as_ref().and_then(|orders| orders.try_recv().ok())
+        {
+            // The ports have as much room as the lane of commands.
+            let command = match order {
+                Order::Command(command) => Some(command),
+                Order::Limits(limits) => self.ends.limits.try_send(limits).ok().map(|()| RiskCommand::TakeLimits),
+                Order::Override(wanted) => {
+                    self.ends.overrides.try_send(wanted).ok().map(|()| RiskCommand::TakeOverride)
+                }
+            };
+            match command {
+                Some(command) => self.commands.push_back(command),
+                None => warn!("risk takes no more orders of operators: one was not handed on"),
+            }
+            self.send_commands();
+        }
+        self.send_commands();
+    }
+
+    fn send_commands(&mut self) {
+        while let Some(command) = self.commands.front()
+            && self.ends.risk.try_send(*command).is_ok()
+        {
+            self.commands.pop_front();
         }
     }
 
@@ -305,11 +359,11 @@ impl Plane {
 mod tests {
     use super::*;
     use crate::pipeline::ColdVenue;
-    use crate::pipeline::lane::{Receiver, lane};
+    use crate::pipeline::lane::{self, lane};
     use crate::types::{Timestamp, VenueId};
 
     /// A plane in front of lanes of two messages, and the hot ends of those to a feed, a shard and to risk.
-    fn plane() -> (Plane, Receiver<FeedMessage>, Receiver<ShardCommand>, Receiver<RiskCommand>) {
+    fn plane() -> (Plane, lane::Receiver<FeedMessage>, lane::Receiver<ShardCommand>, lane::Receiver<RiskCommand>) {
         let (inputs, feed) = lane(2);
         let (shard_commands, shard) = lane(2);
         let (risk_commands, risk) = lane(2);

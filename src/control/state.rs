@@ -125,7 +125,7 @@ impl State {
     pub fn to_text(&self) -> String {
         // Strings and integers in maps with text keys: there is nothing in it that JSON cannot say.
         let body = serde_json::to_string_pretty(self).unwrap_or_default();
-        format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", checksum(&body))
+        format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", sha256(body.as_bytes()))
     }
 
     /// Reads a whole file.
@@ -140,7 +140,7 @@ impl State {
         let Some((stated, body)) = parts else {
             return Err("is cut short, or was written by something else".to_owned());
         };
-        if stated != checksum(body) {
+        if stated != sha256(body.as_bytes()) {
             return Err("was changed or damaged: its checksum does not fit".to_owned());
         }
         let state: Self = serde_json::from_str(body).map_err(|error| format!("cannot be read: {error}"))?;
@@ -223,8 +223,10 @@ const PREFIX: &str = "{\"checksum\":\"";
 const MIDDLE: &str = "\",\"state\":\n";
 const SUFFIX: &str = "\n}\n";
 
-fn checksum(body: &str) -> String {
-    hex(digest(&SHA256, body.as_bytes()).as_ref())
+/// The SHA-256 of these bytes, in hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
 /// Bytes as lower-case hexadecimal digits.
@@ -291,7 +293,7 @@ mod tests {
         let newer = State { version: State::VERSION + 1, ..State::default() };
         assert!(State::of_text(&newer.to_text()).expect_err("newer").contains("newer program"));
         let body = "{\"version\": 1, \"epoch\": 3}";
-        let older = format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", checksum(body));
+        let older = format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", sha256(body.as_bytes()));
         assert_eq!(State::of_text(&older).expect("read").epoch, 3);
     }
 

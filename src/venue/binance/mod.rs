@@ -22,5 +22,5 @@ pub mod user;
 
 pub use market::{DecodeError, Level, Market, MarketCodec, MarketFrame, MarketSymbol};
 pub use order_entry::{EncodeError, OrderEncoder, RequestKind, SessionKind};
-pub use sign::{Credentials, CredentialsError};
+pub use sign::{Credentials, CredentialsError, ed25519_of_pem};
 pub use user::{Account, Balance, Leg, Legs, Response, UserCodec, UserFrame, VenueError};

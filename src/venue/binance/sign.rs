@@ -32,6 +32,23 @@ impl std::fmt::Display for CredentialsError {
 
 impl std::error::Error for CredentialsError {}
 
+/// Reads an Ed25519 private key, PKCS#8 in PEM.
+///
+/// # Errors
+/// Where it is not one.
+pub fn ed25519_of_pem(pem: &SecretString) -> Result<Ed25519KeyPair, CredentialsError> {
+    let pem = pem.expose_secret();
+    let body = pem
+        .split_once("-----BEGIN PRIVATE KEY-----")
+        .and_then(|(_, rest)| rest.split_once("-----END PRIVATE KEY-----"))
+        .map(|(body, _)| SecretString::from(body.split_whitespace().collect::<String>()))
+        .ok_or(CredentialsError::NotPem)?;
+    let der = STANDARD.decode(body.expose_secret()).map_err(|_| CredentialsError::NotPem)?;
+    let der = secrecy::SecretSlice::from(der);
+    // OpenSSL writes version 1, without the public key, which the strict reading asks for.
+    Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.expose_secret()).map_err(|_| CredentialsError::NotEd25519)
+}
+
 enum Key {
     Ed25519(Box<Ed25519KeyPair>),
     Hmac(Box<hmac::Key>),
@@ -85,17 +102,7 @@ impl Credentials {
     /// # Errors
     /// Where the API key or the private key cannot be one.
     pub fn ed25519(api_key: SecretString, pem: &SecretString) -> Result<Self, CredentialsError> {
-        let pem = pem.expose_secret();
-        let body = pem
-            .split_once("-----BEGIN PRIVATE KEY-----")
-            .and_then(|(_, rest)| rest.split_once("-----END PRIVATE KEY-----"))
-            .map(|(body, _)| SecretString::from(body.split_whitespace().collect::<String>()))
-            .ok_or(CredentialsError::NotPem)?;
-        let der = STANDARD.decode(body.expose_secret()).map_err(|_| CredentialsError::NotPem)?;
-        let der = secrecy::SecretSlice::from(der);
-        // OpenSSL writes version 1, without the public key, which the strict reading asks for.
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.expose_secret())
-            .map_err(|_| CredentialsError::NotEd25519)?;
+        let pair = ed25519_of_pem(pem)?;
         Self::new(api_key, Key::Ed25519(Box::new(pair)))
     }
 
