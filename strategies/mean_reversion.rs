@@ -160,11 +160,13 @@ mod tests {
         kit.accept_all();
         kit.bar(10_100);
         assert_eq!((prices(&mut kit), kit.cancels().len()), (vec![], 0));
-        // Other bands: the old orders go first, the new ones come when that is confirmed.
+        // Other bands: new orders take the places of the old ones.
         kit.bar(10_300);
-        assert_eq!((prices(&mut kit), kit.cancels().len()), (vec![], 2));
-        first.iter().for_each(|intent| kit.canceled(intent.order.client_order_id));
-        assert_eq!(prices(&mut kit).len(), 2);
+        let moved = kit.take_orders();
+        let replaced: Vec<_> = moved.iter().map(|intent| intent.order.replaces).collect();
+        assert_eq!(replaced, first.iter().map(|intent| intent.order.client_order_id).collect::<Vec<_>>());
+        kit.accept_all();
+        assert_eq!((kit.open_orders().len(), kit.cancels().len()), (2, 0));
     }
 
     #[test]
@@ -183,9 +185,9 @@ mod tests {
         kit.accept_all();
         kit.filled(orders[0].order.client_order_id, orders[0].order.quantity);
         // The sell moves to the mean, for what is held; the next buy waits for the next bar.
-        assert_eq!(prices(&mut kit), []);
-        kit.canceled(orders[1].order.client_order_id);
         assert_eq!(prices(&mut kit), [(Side::Sell, 10_001)]);
+        kit.accept_all();
+        assert_eq!(kit.open_orders().len(), 1);
         // Buys until there is no room.
         for _ in 0..30 {
             kit.bar(9900);

@@ -1,5 +1,6 @@
 //! What a handler sees and writes.
 
+use super::brackets::{ArmedBracket, Bracket};
 use super::desk::{Desk, NewOrder, WorkingOrder};
 use super::market::{Market, Markets};
 use super::runner::Notices;
@@ -137,25 +138,97 @@ impl Context<'_> {
     /// the instance's, an instance that is stopping, or no id left.
     pub fn submit(&mut self, order: NewOrder) -> Result<ClientOrderId, Denial> {
         let submitted = self.desk.submit(&order);
-        if let Err(denial) = &submitted {
-            self.desk.tally.denied += 1;
-            self.notices.denied(Notice::new(NoticeCode::Denied, self.now).strategy(self.desk.id), denial);
-        }
-        submitted
+        self.counted(submitted)
     }
 
-    /// Wants an order canceled, once however often asked. Answers whether it is one that works. The order works on
-    /// until `on_order` tells otherwise: it may still fill.
+    /// Wants a working order to be for `quantity` in all (what it has filled included) at the limit price `price`. A new
+    /// order, under the id that is answered, takes the place of the old one in one step at the venue; all else of it
+    /// stays. It goes to the end of the queue. Until that is done the old one works on, its status `PendingReplace`;
+    /// then it is `Canceled`, or, where the venue or risk refuses the new one, it works as before.
+    ///
+    /// # Errors
+    /// As [`Context::submit`], and `ORDER_NOT_AMENDABLE` where [`WorkingOrder::is_replaceable`] says no or a bracket
+    /// keeps it, `AMEND_BELOW_FILLED` where nothing would be left to fill.
+    pub fn replace(&mut self, id: ClientOrderId, quantity: Quantity, price: Price) -> Result<ClientOrderId, Denial> {
+        let stop_price = self.desk.working_order(id).map_or(Price::ZERO, |order| order.stop_price);
+        self.replace_stop(id, quantity, stop_price, price)
+    }
+
+    /// As [`Context::replace`], of an order with a stop price; `price` is zero where it becomes a market order.
+    ///
+    /// # Errors
+    /// As [`Context::replace`].
+    pub fn replace_stop(
+        &mut self,
+        id: ClientOrderId,
+        quantity: Quantity,
+        stop_price: Price,
+        price: Price,
+    ) -> Result<ClientOrderId, Denial> {
+        let replaced = self.desk.replace(id, quantity, stop_price, price);
+        self.counted(replaced)
+    }
+
+    /// Wants an order (the entry) whose position is closed by itself: as it fills, a stop for what is filled rests at the
+    /// venue, and when the market reaches the take profit, the stop makes way for it. Never do both fill, nor more than
+    /// the entry did. This goes on while the strategy is paused or in error, and ends when the position is closed, with
+    /// a kill, when the strategy is stopped, or by [`Context::cancel_bracket`]. Its exits are among
+    /// [`Context::working`] and are told to `on_order`, but are not the strategy's to cancel. What else the strategy
+    /// sells of the position shrinks the stop; orders of its own that still may leave less room for it at risk.
+    ///
+    /// The id is the entry's and the bracket's. The bracket follows an entry that is replaced.
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; `BAD_ORDER` where the prices contradict each other or the entry's, or the entry is
+    /// reduce-only; `ORDER_TABLE_FULL` past 16 brackets.
+    pub fn bracket(&mut self, entry: NewOrder, bracket: Bracket) -> Result<ClientOrderId, Denial> {
+        let submitted = self.desk.bracket(&entry, bracket);
+        self.counted(submitted)
+    }
+
+    /// Wants the position as it is now closed as [`Context::bracket`] says, as far as no bracket is there for it already.
+    ///
+    /// # Errors
+    /// As [`Context::bracket`]; `BAD_ORDER` also where there is nothing to protect.
+    pub fn protect(&mut self, instrument: InstrumentId, bracket: Bracket) -> Result<ClientOrderId, Denial> {
+        let protected = self.desk.protect(instrument, bracket);
+        self.counted(protected)
+    }
+
+    /// Wants a bracket to close elsewhere from now on, as when a stop is trailed: its stop is replaced.
+    ///
+    /// # Errors
+    /// `BAD_ORDER` where the prices contradict each other, `ORDER_NOT_AMENDABLE` where there is no such bracket or it is
+    /// closing the position already.
+    pub fn amend_bracket(&mut self, id: ClientOrderId, bracket: Bracket) -> Result<(), Denial> {
+        let amended = self.desk.amend_bracket(id, bracket);
+        self.counted(amended)
+    }
+
+    /// Wants a bracket to be no more: its entry and its exits are canceled, and the position is the strategy's to close.
+    /// Answers whether there is such a bracket.
+    pub fn cancel_bracket(&mut self, id: ClientOrderId) -> bool {
+        self.desk.cancel_bracket(id)
+    }
+
+    /// The brackets at work, oldest first.
+    pub fn brackets(&self) -> impl Iterator<Item = &ArmedBracket> {
+        self.desk.brackets.iter()
+    }
+
+    /// Wants an order canceled, once however often asked. Answers whether it is one that works and is not kept by a
+    /// bracket. The order works on until `on_order` tells otherwise: it may still fill.
     pub fn cancel(&mut self, id: ClientOrderId) -> bool {
-        self.desk.cancel(id)
+        let is_own = |order: &WorkingOrder| order.bracket == ClientOrderId::NONE;
+        self.desk.working_order(id).is_some_and(is_own) && self.desk.cancel(id)
     }
 
-    /// Wants all orders canceled.
+    /// Wants all orders canceled but the exits of brackets.
     pub fn cancel_all(&mut self) {
         self.desk.cancel_all(None);
     }
 
-    /// Wants all orders in an instrument canceled.
+    /// Wants all orders in an instrument canceled but the exits of brackets.
     pub fn cancel_all_in(&mut self, instrument: InstrumentId) {
         self.desk.cancel_all(Some(instrument));
     }
@@ -194,6 +267,15 @@ impl Context<'_> {
     pub fn log(&mut self, text: &str) {
         let notice = Notice::new(NoticeCode::StrategyLog, self.now).strategy(self.desk.id).excerpt(text.as_bytes());
         self.notices.send(notice);
+    }
+
+    /// Tells and counts what the shard itself refused.
+    fn counted<T>(&mut self, wanted: Result<T, Denial>) -> Result<T, Denial> {
+        if let Err(denial) = &wanted {
+            self.desk.tally.denied += 1;
+            self.notices.denied(Notice::new(NoticeCode::Denied, self.now).strategy(self.desk.id), denial);
+        }
+        wanted
     }
 
     fn market(&self, instrument: InstrumentId) -> Option<&Market> {

@@ -1,5 +1,6 @@
 //! What an instance has: its orders, positions, timers, and what it wrote that is not sent yet.
 
+use super::brackets::Brackets;
 use crate::types::{
     CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Money, Order, OrderStatus, OrderType, OrderUpdate,
     PositionState, Price, Quantity, Side, StrategyId, TimeInForce, Timestamp,
@@ -35,17 +36,20 @@ impl InstanceState {
     }
 }
 
-/// An order as a strategy asks for it.
+/// An order as a strategy asks for it. Whether its prices and quantities are the venue's to take is for risk to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewOrder {
-    instrument: InstrumentId,
-    side: Side,
-    price: Price,
-    quantity: Quantity,
-    order_type: OrderType,
+    pub(super) instrument: InstrumentId,
+    pub(super) side: Side,
+    pub(super) price: Price,
+    pub(super) stop_price: Price,
+    pub(super) quantity: Quantity,
+    pub(super) order_type: OrderType,
     time_in_force: TimeInForce,
     is_post_only: bool,
-    is_reduce_only: bool,
+    pub(super) is_reduce_only: bool,
+    parent: u32,
+    parent_quantity: Quantity,
 }
 
 impl NewOrder {
@@ -56,11 +60,14 @@ impl NewOrder {
             instrument,
             side,
             price,
+            stop_price: Price::ZERO,
             quantity,
             order_type: OrderType::Limit,
             time_in_force: TimeInForce::GoodTillCanceled,
             is_post_only: false,
             is_reduce_only: false,
+            parent: 0,
+            parent_quantity: Quantity::ZERO,
         }
     }
 
@@ -69,6 +76,27 @@ impl NewOrder {
     pub const fn market(instrument: InstrumentId, side: Side, quantity: Quantity) -> Self {
         let order = Self::limit(instrument, side, quantity, Price::ZERO);
         Self { order_type: OrderType::Market, time_in_force: TimeInForce::ImmediateOrCancel, ..order }
+    }
+
+    /// A market order as soon as the market trades at `stop_price` or beyond: at or above it for a buy, at or below it for
+    /// a sell. Until then it rests at the venue, out of sight.
+    #[must_use]
+    pub const fn stop(instrument: InstrumentId, side: Side, quantity: Quantity, stop_price: Price) -> Self {
+        let order = Self::limit(instrument, side, quantity, Price::ZERO);
+        Self { order_type: OrderType::Stop, stop_price, ..order }
+    }
+
+    /// A limit order at `price` as soon as the market trades at `stop_price` or beyond.
+    #[must_use]
+    pub const fn stop_limit(
+        instrument: InstrumentId,
+        side: Side,
+        quantity: Quantity,
+        stop_price: Price,
+        price: Price,
+    ) -> Self {
+        let order = Self::limit(instrument, side, quantity, price);
+        Self { order_type: OrderType::StopLimit, stop_price, ..order }
     }
 
     /// The same, refused by the venue where it would take liquidity.
@@ -98,6 +126,22 @@ impl NewOrder {
         self.time_in_force = TimeInForce::FillOrKill;
         self
     }
+
+    /// The same, canceled when the day (UTC) is over.
+    #[must_use]
+    pub const fn day(mut self) -> Self {
+        self.time_in_force = TimeInForce::Day;
+        self
+    }
+
+    /// The same as a part of a larger order: all parts with this number, which is the strategy's own, together never fill
+    /// more than `parent_quantity`.
+    #[must_use]
+    pub const fn part_of(mut self, parent: u32, parent_quantity: Quantity) -> Self {
+        self.parent = parent;
+        self.parent_quantity = parent_quantity;
+        self
+    }
 }
 
 /// An order of the instance that is not proven terminal.
@@ -105,12 +149,21 @@ impl NewOrder {
 pub struct WorkingOrder {
     /// Its id.
     pub client_order_id: ClientOrderId,
+    /// The order whose place it takes; [`ClientOrderId::NONE`] where it takes none's.
+    pub replaces: ClientOrderId,
+    /// The bracket that it is an exit of: that keeps it, the strategy cannot cancel or replace it.
+    /// [`ClientOrderId::NONE`] for the strategy's own.
+    pub bracket: ClientOrderId,
     /// In what.
     pub instrument: InstrumentId,
     /// Buy or sell.
     pub side: Side,
-    /// Its limit price.
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// Its limit price; zero where it has none.
     pub price: Price,
+    /// The price that triggers it; zero where it is no stop order.
+    pub stop_price: Price,
     /// Its quantity.
     pub quantity: Quantity,
     /// What of it is filled.
@@ -119,6 +172,10 @@ pub struct WorkingOrder {
     pub status: OrderStatus,
     /// Whether it was asked to be canceled and the venue has not refused that.
     pub is_cancel_wanted: bool,
+    /// Whether another order is to take its place and that was not refused.
+    pub is_replace_wanted: bool,
+    /// What it was asked for with; unknown of an order that only risk told of.
+    terms: Option<NewOrder>,
     /// Whether risk spoke of it: before, a cancel could overtake the order.
     is_known: bool,
     is_cancel_due: bool,
@@ -126,22 +183,45 @@ pub struct WorkingOrder {
 }
 
 impl WorkingOrder {
+    /// Marks it to be canceled; whether that is news.
+    fn want_cancel(&mut self) -> bool {
+        let is_news = !self.is_cancel_wanted;
+        self.is_cancel_wanted = true;
+        self.is_cancel_due |= is_news;
+        is_news
+    }
+
     /// What may still fill.
     #[must_use]
     pub fn leaves(&self) -> Quantity {
         Quantity(self.quantity.0.saturating_sub(self.filled.0))
     }
 
+    /// Whether another order may take its place now: it works, as far as risk has told, and nothing else is wanted of it.
+    #[must_use]
+    pub fn is_replaceable(&self) -> bool {
+        matches!(self.status, OrderStatus::Accepted | OrderStatus::PartiallyFilled)
+            && self.terms.is_some()
+            && !self.is_cancel_wanted
+            && !self.is_replace_wanted
+    }
+
     fn of(update: &OrderUpdate) -> Self {
         Self {
             client_order_id: update.client_order_id,
+            replaces: ClientOrderId::NONE,
+            bracket: ClientOrderId::NONE,
             instrument: update.instrument,
             side: update.side,
+            order_type: update.order_type,
             price: update.price,
+            stop_price: update.stop_price,
             quantity: update.quantity,
             filled: update.filled,
             status: update.status,
             is_cancel_wanted: false,
+            is_replace_wanted: false,
+            terms: None,
             is_known: true,
             is_cancel_due: false,
             reason: DenialReason::None,
@@ -185,6 +265,7 @@ pub(super) struct Desk {
     /// What the handler that runs wants sent.
     pub(super) outbox: Vec<Order>,
     pub(super) tally: Tally,
+    pub(super) brackets: Brackets,
     pub(super) errors_in_row: u8,
     pub(super) has_cancels_due: bool,
     pub(super) has_denials_due: bool,
@@ -209,10 +290,11 @@ impl Desk {
             state: InstanceState::Warming,
             capital,
             holdings,
-            // Orders of an earlier run that risk adopted may come on top of our own.
+            // The exits of brackets come on top, and orders that risk says work after all.
             working: Vec::with_capacity(2 * Self::WORKING_MAX),
-            outbox: Vec::with_capacity(Self::BURST_MAX),
+            outbox: Vec::with_capacity(Self::BURST_MAX + Brackets::MAX),
             tally: Tally::default(),
+            brackets: Brackets::new(),
             errors_in_row: 0,
             has_cancels_due: false,
             has_denials_due: false,
@@ -236,17 +318,12 @@ impl Desk {
         self.working.iter_mut().find(|order| order.client_order_id == id)
     }
 
-    /// Takes an order into the outbox.
-    #[inline]
-    pub(super) fn submit(&mut self, new: &NewOrder) -> Result<ClientOrderId, Denial> {
-        let refuse = |reason, limit: usize, observed: usize| {
-            let wide = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
-            Err(Denial { reason, limit: wide(limit), observed: wide(observed) })
-        };
+    /// Whether a strategy may want one more order.
+    pub(super) fn check_room(&self, instrument: InstrumentId) -> Result<(), Denial> {
         if self.state != InstanceState::Running {
             return refuse(DenialReason::StrategyNotRunning, 0, 0);
         }
-        if self.holding(new.instrument).is_none() {
+        if self.holding(instrument).is_none() {
             return refuse(DenialReason::NotPermitted, 0, 0);
         }
         if self.outbox.len() >= Self::BURST_MAX {
@@ -255,16 +332,84 @@ impl Desk {
         if self.working.len() >= Self::WORKING_MAX {
             return refuse(DenialReason::OrderTableFull, Self::WORKING_MAX, self.working.len() + 1);
         }
-        let Some(client_order_id) = ClientOrderId::new(self.epoch, self.id, self.sequence.saturating_add(1)) else {
-            return refuse(DenialReason::OrderIdExhausted, 0, 0);
+        Ok(())
+    }
+
+    /// Takes an order of the strategy into the outbox.
+    #[inline]
+    pub(super) fn submit(&mut self, new: &NewOrder) -> Result<ClientOrderId, Denial> {
+        self.check_room(new.instrument)?;
+        self.place(new, ClientOrderId::NONE)
+    }
+
+    /// Takes an order into the outbox that is to take the place of one of the strategy's. A bracket follows its entry.
+    pub(super) fn replace(
+        &mut self,
+        id: ClientOrderId,
+        quantity: Quantity,
+        stop_price: Price,
+        price: Price,
+    ) -> Result<ClientOrderId, Denial> {
+        let Some(order) = self.working_order(id).filter(|order| order.bracket == ClientOrderId::NONE) else {
+            return refuse(DenialReason::OrderNotAmendable, 0, 0);
         };
-        self.sequence += 1;
+        self.check_room(order.instrument)?;
+        let entry_of = self.brackets.room_for_entry(id)?;
+        let successor = self.take_place(id, quantity, stop_price, price)?;
+        if let Some(order) = self.working.iter().find(|order| order.client_order_id == successor) {
+            self.brackets.follow(entry_of, order);
+        }
+        Ok(successor)
+    }
+
+    /// Takes an order into the outbox that is to take the place of `id`: `quantity` in all, what that has filled included.
+    pub(super) fn take_place(
+        &mut self,
+        id: ClientOrderId,
+        quantity: Quantity,
+        stop_price: Price,
+        price: Price,
+    ) -> Result<ClientOrderId, Denial> {
+        let Some(order) = self.working_order(id).filter(|order| order.is_replaceable()) else {
+            return refuse(DenialReason::OrderNotAmendable, 0, 0);
+        };
+        let (filled, bracket) = (order.filled, order.bracket);
+        let Some(terms) = order.terms else { return refuse(DenialReason::OrderNotAmendable, 0, 0) };
+        if quantity <= filled {
+            let (limit, observed) = (i128::from(filled.0), i128::from(quantity.0));
+            return Err(Denial { reason: DenialReason::AmendBelowFilled, limit, observed });
+        }
+        let successor = self.place(&NewOrder { quantity, stop_price, price, ..terms }, id)?;
+        if let Some(order) = self.working_order_mut(successor) {
+            order.bracket = bracket;
+            // Risk takes off what is filled by its own books, and tells.
+            order.quantity = Quantity(quantity.0.saturating_sub(filled.0));
+        }
+        if let Some(order) = self.working_order_mut(id) {
+            order.is_replace_wanted = true;
+        }
+        Ok(successor)
+    }
+
+    /// Takes an order into the outbox.
+    ///
+    /// # Errors
+    /// No room in the lists, or no id left.
+    pub(super) fn place(&mut self, new: &NewOrder, replaces: ClientOrderId) -> Result<ClientOrderId, Denial> {
+        for (length, capacity) in
+            [(self.working.len(), self.working.capacity()), (self.outbox.len(), self.outbox.capacity())]
+        {
+            if length >= capacity {
+                return refuse(DenialReason::OrderTableFull, capacity, length + 1);
+            }
+        }
+        let client_order_id = self.next_id()?;
         self.outbox.push(Order {
             client_order_id,
-            replaces: ClientOrderId::NONE,
-            stop_price: Price::ZERO,
-            parent_quantity: Quantity::ZERO,
-            parent: 0,
+            replaces,
+            stop_price: new.stop_price,
+            parent_quantity: new.parent_quantity,
+            parent: new.parent,
             price: new.price,
             quantity: new.quantity,
             instrument: new.instrument,
@@ -277,13 +422,19 @@ impl Desk {
         });
         self.working.push(WorkingOrder {
             client_order_id,
+            replaces,
+            bracket: ClientOrderId::NONE,
             instrument: new.instrument,
             side: new.side,
+            order_type: new.order_type,
             price: new.price,
+            stop_price: new.stop_price,
             quantity: new.quantity,
             filled: Quantity::ZERO,
             status: OrderStatus::Created,
             is_cancel_wanted: false,
+            is_replace_wanted: false,
+            terms: Some(*new),
             is_known: false,
             is_cancel_due: false,
             reason: DenialReason::None,
@@ -291,24 +442,28 @@ impl Desk {
         Ok(client_order_id)
     }
 
+    /// An id that was never used: of an order, or of a bracket that has no entry.
+    pub(super) fn next_id(&mut self) -> Result<ClientOrderId, Denial> {
+        let Some(id) = ClientOrderId::new(self.epoch, self.id, self.sequence.saturating_add(1)) else {
+            return refuse(DenialReason::OrderIdExhausted, 0, 0);
+        };
+        self.sequence += 1;
+        Ok(id)
+    }
+
     /// Marks an order to be canceled; whether there is such an order.
     pub(super) fn cancel(&mut self, id: ClientOrderId) -> bool {
-        let Some(order) = self.working_order_mut(id) else { return false };
-        if !order.is_cancel_wanted {
-            order.is_cancel_wanted = true;
-            order.is_cancel_due = true;
-            self.has_cancels_due = true;
-        }
+        let Some(order) = self.working.iter_mut().find(|order| order.client_order_id == id) else { return false };
+        self.has_cancels_due |= order.want_cancel();
         true
     }
 
-    /// Marks all orders, or those of one instrument, to be canceled.
+    /// Marks all orders, or those of one instrument, to be canceled; exits of brackets stay.
     pub(super) fn cancel_all(&mut self, instrument: Option<InstrumentId>) {
         for order in &mut self.working {
-            if !order.is_cancel_wanted && instrument.is_none_or(|instrument| order.instrument == instrument) {
-                order.is_cancel_wanted = true;
-                order.is_cancel_due = true;
-                self.has_cancels_due = true;
+            let is_own = order.bracket == ClientOrderId::NONE;
+            if is_own && instrument.is_none_or(|instrument| order.instrument == instrument) {
+                self.has_cancels_due |= order.want_cancel();
             }
         }
     }
@@ -331,6 +486,15 @@ impl Desk {
     pub(super) fn discard_outbox(&mut self) {
         while let Some(order) = self.outbox.pop() {
             self.working.retain(|working| working.client_order_id != order.client_order_id);
+            self.resume(order.replaces);
+            self.brackets.forget(order.client_order_id);
+        }
+    }
+
+    /// The order that was to take its place never will.
+    fn resume(&mut self, replaced: ClientOrderId) {
+        if let Some(order) = self.working_order_mut(replaced) {
+            order.is_replace_wanted = false;
         }
     }
 
@@ -354,10 +518,10 @@ impl Desk {
             position: self.holding(order.instrument).map(|holding| holding.position).unwrap_or_default(),
             client_order_id: order.client_order_id,
             price: order.price,
+            stop_price: order.stop_price,
             quantity: order.quantity,
             filled: Quantity::ZERO,
             venue_filled: Quantity::ZERO,
-            stop_price: Price::ZERO,
             last_price: Price::ZERO,
             received_ns,
             instrument: order.instrument,
@@ -366,11 +530,11 @@ impl Desk {
             reason: order.reason,
             status: OrderStatus::Denied,
             side: order.side,
-            order_type: OrderType::Limit,
+            order_type: order.order_type,
         })
     }
 
-    /// Books an update: the order's state, the position, the tally.
+    /// Books an update: the order's state, the position, the tally, the brackets.
     pub(super) fn apply(&mut self, update: &OrderUpdate) {
         let instrument = update.instrument;
         if let Some(holding) = self.holdings.iter_mut().find(|holding| holding.instrument == instrument) {
@@ -382,7 +546,10 @@ impl Desk {
         self.tally.fills += u64::from(update.filled > before);
         match (index, update.status.is_terminal()) {
             (Some(index), true) => {
-                self.working.remove(index);
+                let ended = self.working.remove(index);
+                if matches!(update.status, OrderStatus::Denied | OrderStatus::Rejected) {
+                    self.resume(ended.replaces);
+                }
                 let tally = &mut self.tally;
                 match update.status {
                     OrderStatus::Filled => tally.orders_filled += 1,
@@ -393,19 +560,25 @@ impl Desk {
             }
             (Some(index), false) => {
                 if let Some(order) = self.working.get_mut(index) {
+                    let was_canceling = order.status == OrderStatus::PendingCancel;
+                    let works = matches!(update.status, OrderStatus::Accepted | OrderStatus::PartiallyFilled);
                     order.status = update.status;
+                    order.quantity = update.quantity;
                     order.filled = update.filled;
                     order.is_known = true;
                     // The venue refused to cancel it: it may be asked again.
-                    order.is_cancel_wanted &= update.code == 0 || order.is_cancel_due;
+                    let is_refused = works && (was_canceling || update.code != 0);
+                    order.is_cancel_wanted &= !is_refused || order.is_cancel_due;
                 }
             }
-            // An order of an earlier run that risk adopted. Beyond the room for those it is not listed here; risk has it.
+            // Risk had said that it never left, but the venue knows it. Beyond the room for those it is not listed here;
+            // risk has it.
             (None, false) if self.working.len() < self.working.capacity() => {
                 self.working.push(WorkingOrder::of(update));
             }
             (None, _) => {}
         }
+        self.brackets.apply(update);
     }
 
     /// Asks to be told when `at` has passed; whether there was room.
@@ -433,4 +606,9 @@ impl Desk {
         self.holding(instrument).is_some_and(|holding| holding.position.quantity != Quantity::ZERO)
             || self.working.iter().any(|order| order.instrument == instrument)
     }
+}
+
+fn refuse<T>(reason: DenialReason, limit: usize, observed: usize) -> Result<T, Denial> {
+    let wide = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
+    Err(Denial { reason, limit: wide(limit), observed: wide(observed) })
 }

@@ -7,6 +7,7 @@
 //! A [`Shard`](runner::Shard) runs instances of strategies beside each other: it owns the books of their instruments,
 //! calls their handlers, and keeps one that fails from touching its neighbours.
 
+pub mod brackets;
 #[allow(clippy::disallowed_macros, reason = "cold: the command line")]
 pub mod command;
 pub mod context;
@@ -23,10 +24,13 @@ pub mod schema;
 pub mod testkit;
 
 #[cfg(test)]
+mod bracket_tests;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod shard_tests;
 
+pub use brackets::{ArmedBracket, Bracket};
 pub use context::Context;
 pub use desk::{InstanceState, NewOrder, Tally, WorkingOrder};
 
@@ -43,13 +47,13 @@ pub mod prelude {
     pub use super::indicators::{Atr, Bollinger, Ema, Rsi, Sma, StandardDeviation};
     pub use super::quoting::Quoter;
     pub use super::{
-        Compatibility, Context, FieldError, Handled, MarketType, Metadata, NewOrder, Setup, Signal, SignalAction,
-        Strategy, StrategyError, WorkingOrder, float_to_price, price_to_float,
+        ArmedBracket, Bracket, Compatibility, Context, FieldError, Handled, MarketType, Metadata, NewOrder, Setup,
+        Signal, SignalAction, Strategy, StrategyError, WorkingOrder, float_to_price, price_to_float,
     };
     pub use crate::book::{Bar, DepthBook, Level};
     pub use crate::types::{
-        ClientOrderId, Denial, DenialReason, Instrument, InstrumentId, Money, OrderStatus, OrderUpdate, PositionState,
-        Price, Quantity, Quote, Side, Timestamp, Trade,
+        ClientOrderId, Denial, DenialReason, Instrument, InstrumentId, Money, OrderStatus, OrderType, OrderUpdate,
+        PositionState, Price, Quantity, Quote, Side, Timestamp, Trade,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -2,21 +2,34 @@
 
 use super::context::Context;
 use super::desk::NewOrder;
-use crate::types::{ClientOrderId, InstrumentId, OrderStatus, OrderUpdate, Price, Quantity, Side, Timestamp};
+use crate::types::{
+    ClientOrderId, DenialReason, InstrumentId, OrderStatus, OrderUpdate, Price, Quantity, Side, Timestamp,
+};
+
+/// An order of a quoter, and what was wanted when it was sent.
+#[derive(Clone, Copy, Debug)]
+struct Quoted {
+    id: ClientOrderId,
+    wanted: (Price, Quantity),
+}
 
 /// One resting order on one side of one instrument, kept where its strategy wants it.
 ///
-/// A wanted price that would take liquidity is brought back to the best price of its own side. An order that is
-/// wanted elsewhere is canceled, and the new one is sent when the cancel is confirmed: at no time are there two, so
-/// that what may fill is never more than what is wanted. After a denial or a reject nothing is sent for a while: what
-/// was refused once would be refused again, on every tick.
+/// A wanted price that would take liquidity is brought back to the best price of its own side. An order that is wanted
+/// elsewhere is replaced, in one step at the venue: what may fill is never more than what is wanted. Where that cannot
+/// be, it is canceled, and the new one is sent when the cancel is confirmed. After a denial or a reject nothing is sent
+/// for a while: what was refused once would be refused again, on every tick.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoter {
     instrument: InstrumentId,
     side: Side,
     wanted: Option<(Price, Quantity)>,
-    /// The order there is, and what was wanted when it was sent.
-    order: Option<(ClientOrderId, (Price, Quantity))>,
+    /// The order there is.
+    order: Option<Quoted>,
+    /// The order that is to take its place.
+    successor: Option<Quoted>,
+    /// A successor whose predecessor filled first: that it is refused tells nothing of the next.
+    outrun: Option<ClientOrderId>,
     cool_down_ns: u64,
     resume_ns: Timestamp,
 }
@@ -30,6 +43,8 @@ impl Quoter {
             side,
             wanted: None,
             order: None,
+            successor: None,
+            outrun: None,
             cool_down_ns: cool_down_ms.saturating_mul(1_000_000),
             resume_ns: Timestamp::UNKNOWN,
         }
@@ -51,22 +66,31 @@ impl Quoter {
     /// The order there is, if there is one.
     #[must_use]
     pub fn order(&self) -> Option<ClientOrderId> {
-        self.order.map(|(id, _)| id)
+        self.order.map(|order| order.id)
     }
 
     /// Takes an update of one of the strategy's orders. Answers whether it was of this quoter's.
     pub fn on_order(&mut self, context: &mut Context, update: &OrderUpdate) -> bool {
-        if self.order() != Some(update.client_order_id) {
+        let id = update.client_order_id;
+        let is_ours = |quoted: Option<Quoted>| quoted.is_some_and(|quoted| quoted.id == id);
+        if !is_ours(self.order) && !is_ours(self.successor) {
             return false;
         }
         match update.status {
+            // The order to be replaced had changed before: its own update tells.
+            OrderStatus::Denied | OrderStatus::Rejected if self.outrun == Some(id) => {}
+            OrderStatus::Denied
+                if matches!(update.reason, DenialReason::OrderNotAmendable | DenialReason::AmendBelowFilled) => {}
             OrderStatus::Denied | OrderStatus::Rejected => {
                 self.resume_ns = context.now().plus(self.cool_down_ns);
                 // Wakes the strategy, should the market be silent; without room for it, the market will.
                 context.timer(self.resume_ns);
             }
             // What was wanted is done; the strategy decides anew.
-            OrderStatus::Filled => self.wanted = None,
+            OrderStatus::Filled => {
+                self.wanted = None;
+                self.outrun = self.successor.map(|successor| successor.id);
+            }
             _ => {}
         }
         self.advance(context);
@@ -75,27 +99,69 @@ impl Quoter {
 
     /// Does what can be done now towards what is wanted: call it from `on_timer`.
     pub fn advance(&mut self, context: &mut Context) {
-        if let Some((id, for_wanted)) = self.order
-            && let Some(order) = context.working_order(id)
-        {
-            // A partial fill leaves the rest of what was wanted: that order is still the right one.
-            if self.wanted != Some(for_wanted) && !order.is_cancel_wanted {
-                context.cancel(id);
+        self.settle(context);
+        let price = self.price(context);
+        let (Some(order), None) = (self.order, self.successor) else {
+            match (self.successor, self.wanted) {
+                // Both are ended where none is wanted; else the replace is waited for.
+                (Some(successor), None) => {
+                    context.cancel(successor.id);
+                    self.order.map(|order| context.cancel(order.id));
+                }
+                (Some(_), Some(_)) => {}
+                (None, _) => self.send(context, price),
             }
             return;
-        }
-        self.order = None;
-        let Some(wanted) = self.wanted else { return };
-        let Some(&quote) = context.quote(self.instrument).filter(|quote| quote.is_two_sided()) else { return };
-        if context.now() < self.resume_ns || !context.is_synced(self.instrument) {
+        };
+        let Some(&working) = context.working_order(order.id) else { return };
+        // A partial fill leaves the rest of what was wanted: that order is still the right one.
+        if self.wanted == Some(order.wanted) || working.is_cancel_wanted {
             return;
         }
-        let price = match self.side {
-            Side::Buy => wanted.0.min(quote.bid),
-            Side::Sell => wanted.0.max(quote.ask),
-        };
+        if let (Some(wanted), Some(price)) = (self.wanted, price) {
+            let quantity = Quantity(wanted.1.0.saturating_add(working.filled.0));
+            match working.status {
+                // Its acceptance is waited for: before, it can be canceled only.
+                OrderStatus::Created | OrderStatus::Sent => return,
+                _ if !working.is_replaceable() => {}
+                _ => {
+                    if let Ok(id) = context.replace(order.id, quantity, price) {
+                        self.successor = Some(Quoted { id, wanted });
+                        return;
+                    }
+                }
+            }
+        }
+        context.cancel(order.id);
+    }
+
+    /// Forgets the orders that work no more; a successor whose predecessor is gone is the order there is.
+    fn settle(&mut self, context: &Context) {
+        let works = |quoted: &Quoted| context.working_order(quoted.id).is_some();
+        self.successor = self.successor.filter(works);
+        self.order = self.order.filter(works);
+        if self.order.is_none() {
+            self.order = self.successor.take();
+        }
+    }
+
+    /// What the wanted price is in this market; none while nothing is to be sent.
+    fn price(&self, context: &Context) -> Option<Price> {
+        let (wanted, _) = self.wanted?;
+        let quote = context.quote(self.instrument).filter(|quote| quote.is_two_sided())?;
+        if context.now() < self.resume_ns || !context.is_synced(self.instrument) {
+            return None;
+        }
+        Some(match self.side {
+            Side::Buy => wanted.min(quote.bid),
+            Side::Sell => wanted.max(quote.ask),
+        })
+    }
+
+    fn send(&mut self, context: &mut Context, price: Option<Price>) {
+        let (Some(wanted), Some(price)) = (self.wanted, price) else { return };
         match context.submit(NewOrder::limit(self.instrument, self.side, wanted.1, price).post_only()) {
-            Ok(id) => self.order = Some((id, wanted)),
+            Ok(id) => self.order = Some(Quoted { id, wanted }),
             Err(_) => self.resume_ns = context.now().plus(self.cool_down_ns),
         }
     }
@@ -151,16 +217,66 @@ mod tests {
         kit.accept_all();
         kit.trade(Side::Buy, 105, 10);
         assert_eq!((kit.open_orders().len(), kit.open_orders()[0].price, kit.cancels().len()), (1, Price(100), 0));
-        // The market moves while the cancel is under way: the new order does not cross it.
-        kit.trade(Side::Buy, 99, 10);
         kit.book(97, 98);
+        kit.trade(Side::Buy, 99, 10);
+        kit.accept_all();
+        assert_eq!((kit.open_orders().len(), kit.open_orders()[0].price, kit.cancels().len()), (1, Price(97), 0));
+    }
+
+    #[test]
+    fn an_order_wanted_elsewhere_is_replaced_for_what_is_wanted() {
+        let mut kit = kit();
+        kit.trade(Side::Buy, 90, 10);
+        // Unanswered, it cannot be replaced; then it goes to what was wanted last.
+        kit.trade(Side::Buy, 91, 10);
+        kit.trade(Side::Buy, 92, 8);
+        assert_eq!(kit.take_orders().len(), 1);
+        kit.accept_all();
+        let first = kit.open_orders()[0];
+        let replace = kit.take_orders()[0].order;
+        assert_eq!(
+            (replace.replaces, replace.price, replace.quantity),
+            (first.client_order_id, Price(92), Quantity(8))
+        );
+        kit.accept_all();
+        // What is filled comes on top of what is wanted.
+        kit.filled(replace.client_order_id, Quantity(3));
+        kit.trade(Side::Buy, 93, 8);
+        assert_eq!(kit.take_orders()[0].order.quantity, Quantity(11));
+        assert_eq!(kit.open_orders().last().map(|order| order.quantity), Some(Quantity(8)));
+        // Nothing is wanted while the replace is on the way: both go.
+        kit.trade(Side::Buy, 1, 1);
         kit.confirm_cancels();
-        assert_eq!(kit.open_orders()[0].price, Price(97));
+        kit.confirm_cancels();
+        assert!(kit.open_orders().is_empty());
+    }
+
+    #[test]
+    fn a_fill_that_outran_its_replace_needs_no_cooling_down() {
+        let mut kit = kit();
+        kit.trade(Side::Buy, 90, 10);
+        kit.accept_all();
+        kit.trade(Side::Buy, 91, 10);
+        let first = kit.take_orders()[0].order.client_order_id;
+        kit.filled(first, Quantity(10));
+        kit.accept_all();
+        assert!(kit.open_orders().is_empty(), "the replace was refused");
+        kit.trade(Side::Buy, 92, 10);
+        assert_eq!(kit.take_orders().len(), 1);
+        // A replace that was refused for itself: the order goes, and nothing comes for a while.
+        kit.accept_all();
+        kit.trade(Side::Buy, 93, 10);
+        let refused = kit.take_orders()[0].order.client_order_id;
+        kit.rejected(refused, -1013);
+        kit.confirm_cancels();
+        assert!(kit.open_orders().is_empty() && kit.take_orders().is_empty());
+        kit.advance_ms(1_100);
+        assert_eq!(kit.take_orders()[0].order.price, Price(93));
     }
 
     proptest! {
-        /// Whatever is wanted and whatever becomes of the orders: never two, never through the market, and when all is
-        /// quiet, the order that is wanted last.
+        /// Whatever is wanted and whatever becomes of the orders: never two but where one takes the other's place, and
+        /// when all is quiet, the order that is wanted last.
         #[test]
         fn there_is_one_order_and_in_the_end_the_right_one(
             steps in prop::collection::vec((0..7u8, 1..120i64, 1..20i64), 1..80), last in 2..100i64,
@@ -177,7 +293,8 @@ mod tests {
                     (5, Some(order)) => kit.denied(order.client_order_id, DenialReason::PriceCollar),
                     _ => kit.advance_ms(300),
                 }
-                prop_assert!(kit.open_orders().len() <= 1);
+                let open = kit.open_orders();
+                prop_assert!(open.len() <= 1 || (open.len() == 2 && open[0].status == OrderStatus::PendingReplace));
             }
             kit.book(100, 102);
             kit.trade(Side::Buy, last, 25);

@@ -158,7 +158,9 @@ fn run_window<'a, S: Strategy>(
     }
     let summary = &kit.summary()[0];
     assert_eq!((summary.state, kit.counters.handler_errors.get()), (InstanceState::Running, 0));
-    assert_eq!(summary.tally.denied + summary.tally.rejected, 0);
+    assert_eq!(summary.tally.denied, 0);
+    // Replaces that a fill was faster than.
+    assert!(summary.tally.rejected <= fills as u64, "{} rejected, {fills} fills", summary.tally.rejected);
     (orders, fills)
 }
 

@@ -558,6 +558,12 @@ impl Core {
     fn fire_timers(&mut self) -> usize {
         let mut fired = 0;
         for index in 0..self.slots.len() {
+            let wake_ns = self.slots.get(index).and_then(|slot| slot.desk.brackets.wake_ns);
+            if wake_ns.is_some_and(|at| at <= self.cycle_ns) {
+                self.now = self.now.max(self.cycle_ns);
+                self.tend(index, self.now);
+                fired += 1;
+            }
             // As many as may be pending: what those handlers ask for, in the past, is told in the next cycle.
             for _ in 0..Desk::TIMERS_MAX {
                 let cycle_ns = self.cycle_ns;
@@ -578,10 +584,12 @@ impl Core {
             if slot.desk.state != InstanceState::Error {
                 slot.desk.state = InstanceState::Stopped;
             }
+            slot.desk.stop_brackets();
             if was_running {
                 self.invoke(index, self.now, Event::Stop);
             }
             self.halt(index, NoticeCode::StrategyStopped);
+            self.tend(index, self.now);
         }
     }
 
@@ -595,9 +603,13 @@ impl Core {
         }
     }
 
-    /// Calls a handler of an instance, if it runs.
+    /// Calls a handler of an instance, if it runs. Its brackets come first: neither a slow nor a failed strategy keeps
+    /// them from what they are there for.
     #[inline]
     fn call(&mut self, index: usize, received_ns: Timestamp, event: Event) {
+        if matches!(event, Event::Quote(..) | Event::Order(_)) {
+            self.tend(index, received_ns);
+        }
         if self.slots.get(index).is_some_and(|slot| slot.desk.state == InstanceState::Running) {
             self.invoke(index, received_ns, event);
         }
@@ -649,18 +661,29 @@ impl Core {
         self.send(index, moment);
     }
 
-    /// An instance calls no more: its orders are canceled.
+    /// Does what the brackets of an instance want done, whether it runs or not.
+    #[inline]
+    fn tend(&mut self, index: usize, received_ns: Timestamp) {
+        if self.slots.get(index).is_some_and(|slot| !slot.desk.brackets.is_empty()) {
+            self.send(index, Moment { now: self.now, decided_ns: self.cycle_ns, received_ns });
+        }
+    }
+
+    /// An instance calls no more: its orders are canceled, the exits of its brackets are not.
     fn halt(&mut self, index: usize, code: NoticeCode) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.desk.cancel_all(None);
         self.notices.send(Notice::new(code, self.now).strategy(slot.desk.id));
     }
 
-    /// Sends what the handler of an instance wanted.
+    /// Sends what the handler of an instance and its brackets want.
     #[inline]
     fn send(&mut self, index: usize, moment: Moment) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let desk = &mut slot.desk;
+        if !desk.brackets.is_empty() {
+            desk.tend_brackets(&self.markets, moment.now, &mut self.notices);
+        }
         for position in 0..desk.outbox.len() {
             let Some(&order) = desk.outbox.get(position) else { break };
             let market = self.markets.find(order.instrument).and_then(|market| self.markets.list.get_mut(market));

@@ -20,7 +20,7 @@ impl AnyStrategy for Scripted {
     }
 }
 
-fn instance(id: u16, script: impl FnMut(&mut Context, Event) -> Handled + Send + 'static) -> Instance {
+pub(super) fn instance(id: u16, script: impl FnMut(&mut Context, Event) -> Handled + Send + 'static) -> Instance {
     Instance {
         id: StrategyId(id),
         name: format!("scripted {id}"),
@@ -82,13 +82,13 @@ fn buyer(id: u16, log: &Log) -> Instance {
     })
 }
 
-fn started(instances: Vec<Instance>, room: Room) -> Kit {
+pub(super) fn started(instances: Vec<Instance>, room: Room) -> Kit {
     let mut kit = Kit::with(instances, room).expect("they fit");
     kit.warm(&[]);
     kit
 }
 
-fn state(kit: &Kit, index: usize) -> InstanceState {
+pub(super) fn state(kit: &Kit, index: usize) -> InstanceState {
     kit.summary()[index].state
 }
 

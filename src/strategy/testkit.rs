@@ -30,6 +30,16 @@ impl Default for Room {
     }
 }
 
+/// A replace that the venue has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Replace {
+    old: ClientOrderId,
+    new: ClientOrderId,
+    /// What the old order had filled when risk approved the new one. If that was nothing, the venue refuses once it is
+    /// not any more; so both never fill.
+    filled: Quantity,
+}
+
 /// A shard, and what stands around it. Prices are in hundredths, quantities in hundred-thousandths, of the instrument
 /// BTCUSDT with id 0; every call polls the shard until it is idle.
 pub struct Kit {
@@ -48,6 +58,7 @@ pub struct Kit {
     sent: Vec<OrderIntent>,
     wanted: Vec<CancelIntent>,
     open: Vec<OrderUpdate>,
+    replaces: Vec<Replace>,
     position: PositionState,
     bar_interval_ms: u64,
     heartbeats: u64,
@@ -132,6 +143,7 @@ impl Kit {
             sent: Vec::new(),
             wanted: Vec::new(),
             open: Vec::new(),
+            replaces: Vec::new(),
             position: PositionState::default(),
             bar_interval_ms,
             heartbeats: 0,
@@ -263,12 +275,39 @@ impl Kit {
 
     fn poll(&mut self) {
         self.poll_only();
-        let Self { orders, cancels, sent, wanted, open, position, .. } = self;
-        orders.drain(u64::MAX, |intent| {
+        let mut orders = Vec::new();
+        let Self { sent, wanted, .. } = self;
+        self.orders.drain(u64::MAX, |intent| {
             sent.push(*intent);
-            open.push(update_of(&intent.order, *position));
+            orders.push(intent.order);
         });
-        cancels.drain(u64::MAX, |intent| wanted.push(*intent));
+        self.cancels.drain(u64::MAX, |intent| wanted.push(*intent));
+        orders.iter().for_each(|order| self.approve(order));
+    }
+
+    /// Takes an order as risk does: one that replaces must name an order that works, and is for what that leaves.
+    fn approve(&mut self, order: &Order) {
+        let mut update = update_of(order, self.position);
+        if order.replaces != ClientOrderId::NONE {
+            let old = self.open.iter().find(|open| open.client_order_id == order.replaces).copied();
+            let works = |old: &OrderUpdate| matches!(old.status, OrderStatus::Accepted | OrderStatus::PartiallyFilled);
+            let reason = match old.filter(works) {
+                None => Some(DenialReason::OrderNotAmendable),
+                Some(old) if order.quantity <= old.filled => Some(DenialReason::AmendBelowFilled),
+                Some(old) => {
+                    update.quantity.0 -= old.filled.0;
+                    self.replaces.push(Replace { old: order.replaces, new: order.client_order_id, filled: old.filled });
+                    None
+                }
+            };
+            self.open.push(update);
+            match reason {
+                Some(reason) => self.denied(order.client_order_id, reason),
+                None => self.tell(order.replaces, OrderStatus::PendingReplace, |_| {}),
+            }
+            return;
+        }
+        self.open.push(update);
     }
 
     /// The orders that were sent since the last call.
@@ -325,23 +364,51 @@ impl Kit {
         self.shard.summary()
     }
 
-    /// The venue accepts every order that it has not spoken of.
+    /// The venue accepts every order that it has not spoken of, replaces among them where it can.
     pub fn accept_all(&mut self) {
         let created = self.open.iter().filter(|order| order.status == OrderStatus::Created);
         for id in created.map(|order| order.client_order_id).collect::<Vec<_>>() {
-            self.tell(id, OrderStatus::Accepted, |_| {});
+            self.accepted(id);
         }
     }
 
-    /// An order fills by `quantity` at its price.
+    /// Whether the venue would accept an order: one that replaces only while the other is open, and where that had
+    /// filled nothing when risk looked, still has not.
+    #[must_use]
+    pub fn is_acceptable(&self, id: ClientOrderId) -> bool {
+        let Some(replace) = self.replaces.iter().find(|replace| replace.new == id) else { return true };
+        let old = self.open.iter().find(|order| order.client_order_id == replace.old);
+        old.is_some_and(|old| replace.filled > Quantity::ZERO || old.filled == Quantity::ZERO)
+    }
+
+    /// The venue accepts an order. One that replaces takes the place of the other, which is canceled; where that has
+    /// ended, or has filled meanwhile, the venue refuses (-2022), and it works on as far as it does.
+    pub fn accepted(&mut self, id: ClientOrderId) {
+        if !self.is_acceptable(id) {
+            return self.rejected(id, -2022);
+        }
+        if let Some(replace) = self.replaces.iter().find(|replace| replace.new == id).copied() {
+            self.replaces.retain(|other| *other != replace);
+            self.canceled(replace.old);
+        }
+        self.tell(id, OrderStatus::Accepted, |_| {});
+    }
+
+    /// An order fills by `quantity` at its price, or its stop price where it has none.
     pub fn filled(&mut self, id: ClientOrderId, quantity: Quantity) {
         let Some(order) = self.open.iter().find(|order| order.client_order_id == id).copied() else { return };
         self.position.quantity.0 += order.side.sign() * quantity.0;
         let is_whole = order.filled.0 + quantity.0 >= order.quantity.0;
-        let status = if is_whole { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
+        let is_pending = matches!(order.status, OrderStatus::PendingCancel | OrderStatus::PendingReplace);
+        let status = match order.status {
+            _ if is_whole => OrderStatus::Filled,
+            status if is_pending => status,
+            _ => OrderStatus::PartiallyFilled,
+        };
         self.tell(id, status, |order| {
             order.filled.0 += quantity.0;
-            order.last_price = order.price;
+            order.venue_filled = order.filled;
+            order.last_price = if order.price > Price::ZERO { order.price } else { order.stop_price };
         });
     }
 
@@ -349,6 +416,34 @@ impl Kit {
     pub fn canceled(&mut self, id: ClientOrderId) {
         self.wanted.retain(|intent| intent.client_order_id != id);
         self.tell(id, OrderStatus::Canceled, |_| {});
+    }
+
+    /// An order is canceled after a fill of `quantity` that is still on its way: see [`Kit::booked_late`].
+    pub fn canceled_ahead_of_fill(&mut self, id: ClientOrderId, quantity: Quantity) -> Option<OrderUpdate> {
+        let order = self.open.iter().find(|order| order.client_order_id == id).copied()?;
+        self.wanted.retain(|intent| intent.client_order_id != id);
+        self.tell(id, OrderStatus::Canceled, |order| order.venue_filled.0 += quantity.0);
+        let venue_filled = Quantity(order.venue_filled.0 + quantity.0);
+        Some(OrderUpdate { status: OrderStatus::Canceled, venue_filled, ..order })
+    }
+
+    /// The fill arrives that an ended order was missing.
+    pub fn booked_late(&mut self, ended: OrderUpdate) {
+        self.position.quantity.0 += ended.side.sign() * (ended.venue_filled.0 - ended.filled.0);
+        let filled = ended.venue_filled;
+        let status = if filled >= ended.quantity { OrderStatus::Filled } else { ended.status };
+        self.update(OrderUpdate { filled, status, position: self.position, received_ns: self.now, ..ended });
+    }
+
+    /// The venue ends what is left of an order, as of one that was to fill at once.
+    pub fn expired(&mut self, id: ClientOrderId) {
+        self.tell(id, OrderStatus::Expired, |_| {});
+    }
+
+    /// The venue refuses to cancel an order.
+    pub fn cancel_refused(&mut self, id: ClientOrderId) {
+        self.wanted.retain(|intent| intent.client_order_id != id);
+        self.resumed(id, -2011);
     }
 
     /// Every order whose cancel was sent is canceled, accepted before where it was not.
@@ -359,9 +454,24 @@ impl Kit {
         }
     }
 
-    /// The venue refuses an order.
+    /// The venue refuses an order. One that it was to replace works as before.
     pub fn rejected(&mut self, id: ClientOrderId, code: i32) {
+        let replace = self.replaces.iter().find(|replace| replace.new == id).copied();
+        self.replaces.retain(|replace| replace.new != id);
         self.tell(id, OrderStatus::Rejected, |order| order.code = code);
+        if let Some(replace) = replace {
+            self.resumed(replace.old, 0);
+        }
+    }
+
+    /// An order that was to be canceled or replaced works on.
+    fn resumed(&mut self, id: ClientOrderId, code: i32) {
+        let filled = self.open.iter().find(|order| order.client_order_id == id).map(|order| order.filled);
+        let status = match filled {
+            Some(filled) if filled > Quantity::ZERO => OrderStatus::PartiallyFilled,
+            _ => OrderStatus::Accepted,
+        };
+        self.tell(id, status, |order| order.code = code);
     }
 
     /// Risk denies an order.
@@ -389,10 +499,12 @@ fn update_of(order: &Order, position: PositionState) -> OrderUpdate {
         position,
         client_order_id: order.client_order_id,
         price: order.price,
+        stop_price: order.stop_price,
         quantity: order.quantity,
         instrument: order.instrument,
         strategy: order.strategy,
         side: order.side,
+        order_type: order.order_type,
         ..OrderUpdate::default()
     }
 }
