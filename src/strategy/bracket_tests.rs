@@ -445,7 +445,7 @@ fn exits_at_worst(kit: &Kit, exits: &[Order], filled: impl Fn(ClientOrderId) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// Whatever the venue and risk answer, in whatever order: exits never fill more than the entry did, nor could they;
     /// and in the end the position is closed, or one stop is there for all of it.
@@ -489,7 +489,7 @@ proptest! {
                     late.extend(kit.canceled_ahead_of_fill(order.client_order_id, Quantity(quantity)));
                 }
                 (13, Some(order)) if order.status == OrderStatus::Accepted => {
-                    kit.update(OrderUpdate { status: OrderStatus::Unknown, ..order });
+                    kit.unknown(order.client_order_id);
                 }
                 (14, _) if !wanted.is_empty() => kit.cancel_refused(wanted[which % wanted.len()].client_order_id),
                 (15, _) if !wanted.is_empty() => {
@@ -517,6 +517,7 @@ proptest! {
             for order in kit.open_orders() {
                 let leaves = Quantity(order.quantity.0 - order.filled.0);
                 match order.order_type {
+                    _ if order.status == OrderStatus::Unknown => kit.found_working(order.client_order_id),
                     OrderType::Market => kit.filled(order.client_order_id, leaves),
                     // With a fill it was triggered, and is a market order since.
                     OrderType::Stop if order.filled > Quantity::ZERO => kit.filled(order.client_order_id, leaves),

@@ -456,12 +456,26 @@ impl Kit {
 
     /// The venue refuses an order. One that it was to replace works as before.
     pub fn rejected(&mut self, id: ClientOrderId, code: i32) {
+        self.refused(id, OrderStatus::Rejected, |order| order.code = code);
+    }
+
+    fn refused(&mut self, id: ClientOrderId, status: OrderStatus, change: impl FnOnce(&mut OrderUpdate)) {
         let replace = self.replaces.iter().find(|replace| replace.new == id).copied();
         self.replaces.retain(|replace| replace.new != id);
-        self.tell(id, OrderStatus::Rejected, |order| order.code = code);
+        self.tell(id, status, change);
         if let Some(replace) = replace {
             self.resumed(replace.old, 0);
         }
+    }
+
+    /// The fate of an order is not proven.
+    pub fn unknown(&mut self, id: ClientOrderId) {
+        self.tell(id, OrderStatus::Unknown, |_| {});
+    }
+
+    /// An order whose fate was not proven works.
+    pub fn found_working(&mut self, id: ClientOrderId) {
+        self.resumed(id, 0);
     }
 
     /// An order that was to be canceled or replaced works on.
@@ -474,9 +488,9 @@ impl Kit {
         self.tell(id, status, |order| order.code = code);
     }
 
-    /// Risk denies an order.
+    /// Risk denies an order. One that it was to replace works as before.
     pub fn denied(&mut self, id: ClientOrderId, reason: DenialReason) {
-        self.tell(id, OrderStatus::Denied, |order| order.reason = reason);
+        self.refused(id, OrderStatus::Denied, |order| order.reason = reason);
     }
 
     fn tell(&mut self, id: ClientOrderId, status: OrderStatus, change: impl FnOnce(&mut OrderUpdate)) {
