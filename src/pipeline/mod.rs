@@ -45,6 +45,8 @@ mod capacity {
     /// Two bursts of one handler.
     pub const ORDERS: usize = 128;
     pub const CANCELS: usize = 256;
+    /// As many open orders as an account usually has go out in one cycle when all of them are to be canceled.
+    pub const GATEWAY_CANCELS: usize = 2_048;
     pub const MARKS: usize = 64;
     pub const REPORTS: usize = 256;
     pub const UPDATES: usize = 256;
@@ -290,7 +292,7 @@ pub fn build(
     for ((gateway, requests, connections, sent), own_counters) in gateway_configs.into_iter().zip(&counters.gateways) {
         let (report_in, risk_reports) = lane(capacity::REPORTS);
         let (approved_in, approved) = approved_lane(capacity::ORDERS);
-        let (cancel_in, gateway_cancel) = lane(capacity::CANCELS);
+        let (cancel_in, gateway_cancel) = lane(capacity::GATEWAY_CANCELS);
         reports.push(risk_reports);
         gateway_orders.push(approved_in);
         gateway_cancels.push(cancel_in);

@@ -2,11 +2,9 @@
 
 use super::core::Core;
 use super::order_table::CancelStep;
+use super::sweep::RETRIES_MAX;
 use super::transitions::OrderEvent;
 use crate::types::{CancelIntent, InstrumentId, StrategyId};
-
-/// Slots of the order table that cancelling everything looks at in one cycle.
-const SWEEP_PER_CYCLE: u32 = 1_024;
 
 impl Core {
     /// A strategy wants an order canceled. As cancels are drained before orders, one may overtake its order: it is
@@ -34,8 +32,9 @@ impl Core {
         }
     }
 
-    /// Cancels an order unless a cancel is on its way. Of a terminal one the shard is told the state once more.
-    fn request_cancel(&mut self, slot: u32) {
+    /// Cancels an order unless a cancel of it is on its way, or about to be sent again (C31). Of a terminal one the shard
+    /// is told the state once more.
+    pub(super) fn request_cancel(&mut self, slot: u32) {
         let Some(record) = self.orders.at_mut(slot) else { return };
         if record.status.is_terminal() {
             self.update_shard(slot);
@@ -43,6 +42,13 @@ impl Core {
         }
         if record.cancel != CancelStep::None {
             return;
+        }
+        record.is_cancel_wanted = true;
+        if record.is_retrying {
+            return;
+        }
+        if record.cancel_retries > RETRIES_MAX {
+            return self.deny_cancel(slot);
         }
         record.cancel = CancelStep::Wanted;
         let instrument = record.order.instrument;
@@ -54,20 +60,21 @@ impl Core {
         self.apply(slot, OrderEvent::CancelRequested);
     }
 
-    /// Cancels an order that its strategy did not ask to cancel.
+    /// Cancels an order that its strategy did not ask to cancel: at once, however often the venue refused that before.
     pub(super) fn force_cancel(&mut self, slot: u32) {
         if let Some(record) = self.orders.at_mut(slot)
             && record.status.is_open()
             && record.cancel == CancelStep::None
         {
-            record.forced_cancels = record.forced_cancels.saturating_add(1);
+            record.cancel_retries = 0;
+            record.is_retrying = false;
             self.request_cancel(slot);
         }
     }
 
-    /// Passes on the cancels that wait, as far as the gateway's lane has room.
+    /// Passes on the cancels that wait, whole instruments first, as far as the gateway's lane has room.
     pub(super) fn send_cancels(&mut self, venue: usize) -> usize {
-        let mut sent = 0;
+        let mut sent = self.send_mass_cancels(venue);
         while let Some(state) = self.venues.get_mut(venue)
             && let Some(&slot) = state.wanted.front()
         {
@@ -111,17 +118,5 @@ impl Core {
             state.bucket.take(&self.limits.instrument(instrument).rate, self.now);
         }
         self.watch_ratio(strategy);
-    }
-
-    /// Goes on cancelling everything where the last cycle left off.
-    pub(super) fn sweep(&mut self) -> usize {
-        let Some(from) = self.sweep else { return 0 };
-        let end = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
-        let to = from.saturating_add(SWEEP_PER_CYCLE).min(end);
-        self.sweep = (to < end).then_some(to);
-        for slot in from..to {
-            self.force_cancel(slot);
-        }
-        1
     }
 }

@@ -16,6 +16,7 @@ use super::ratio::OrderToTrade;
 use super::recent::Recent;
 use super::repeats::Repeats;
 use super::resting::Resting;
+use super::sweep::Sweep;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
 use crate::types::{
@@ -90,8 +91,7 @@ pub(super) struct Core {
     pub(super) identity: Option<Denial>,
     pub(super) venues: Vec<VenueState>,
     pub(super) shards: Vec<ShardState>,
-    /// Where cancelling everything has come to in the order table.
-    pub(super) sweep: Option<u32>,
+    pub(super) sweep: Sweep,
     /// Where canceling what strategies past a loss limit have open has come to.
     pub(super) opener_sweep: Option<u32>,
     /// The running day (UTC).
@@ -149,6 +149,7 @@ impl Core {
             last_id: ClientOrderId::NONE,
             shard,
         });
+        let sweep = Sweep::new(venues.len(), config.instruments.len(), capacity);
         let mut core = Self {
             now: Timestamp::UNKNOWN,
             kill,
@@ -170,7 +171,7 @@ impl Core {
             identity: config.identity,
             venues,
             shards: shards.collect(),
-            sweep: None,
+            sweep,
             opener_sweep: None,
             day: 0,
             kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len()),
@@ -188,12 +189,14 @@ impl Core {
         core
     }
 
-    /// Reads the kill word.
+    /// Reads the kill switch, and lets what is killed now be canceled. A kill of the engine also halts, and a release does
+    /// not take that back: trading begins again when a person sets the trading state, not before.
     pub(super) fn read_kill_word(&mut self) -> usize {
         if self.kill.generation() == self.kills.generation() {
             return 0;
         }
-        self.kills = self.kill.read();
+        let before = std::mem::replace(&mut self.kills, self.kill.read());
+        self.sweep_killed(&before);
         let generation = i128::from(self.kills.generation());
         if self.kills.has(KillScope::Engine) {
             self.notify(Notice::new(NoticeCode::Killed, self.now).values(0, generation));
@@ -253,7 +256,7 @@ impl Core {
     /// Goes into a trading state, and says so. Halted cancels everything.
     pub(super) fn enter(&mut self, state: TradingState) {
         if state == TradingState::Halted {
-            self.sweep = Some(0);
+            self.start_sweep();
         }
         if state != self.trading_state {
             let values = (i128::from(self.trading_state as u8), i128::from(state as u8));

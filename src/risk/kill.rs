@@ -133,6 +133,15 @@ impl Kills {
         self.words.get(word).is_some_and(|word| word & bit != 0)
     }
 
+    /// Whether everything in an instrument of this venue is killed, whoever trades it.
+    #[must_use]
+    pub fn cover(&self, instrument: InstrumentId, venue: VenueId) -> bool {
+        self.has(KillScope::Engine)
+            || self.has(KillScope::Venue(venue))
+            || self.has(KillScope::Account(venue))
+            || self.has(KillScope::Instrument(instrument))
+    }
+
     /// Whether anything is killed.
     #[must_use]
     pub fn any(&self) -> bool {

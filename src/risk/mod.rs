@@ -36,6 +36,7 @@ mod reports;
 mod resting;
 mod results;
 mod stage;
+mod sweep;
 pub mod transitions;
 mod window;
 mod worth;

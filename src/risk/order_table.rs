@@ -29,8 +29,13 @@ pub struct OrderRecord {
     pub status: OrderStatus,
     /// How far a cancel of it is.
     pub cancel: CancelStep,
-    /// Cancels that were sent without being asked for by the strategy.
-    pub forced_cancels: u8,
+    /// Whether somebody wants it canceled. That stays so when the venue refuses it.
+    pub is_cancel_wanted: bool,
+    /// How often its cancel was sent again, or should have been.
+    pub cancel_retries: u8,
+    /// When its cancel is to be sent again, while it waits for that.
+    pub(super) retry_at: Timestamp,
+    pub(super) is_retrying: bool,
     /// Whether the venue has shown that it knows the order.
     pub is_acknowledged: bool,
     /// Whether this order and the one whose place it takes cannot both fill, so that the larger of the two is reserved.
@@ -62,6 +67,8 @@ pub struct OrderRecord {
     pub approved_ns: Timestamp,
     /// When risk last learned of it.
     pub updated_ns: Timestamp,
+    /// One more than its place among the open orders; zero where it is not among them.
+    pub(super) open_place: u32,
     /// Its strategy and instrument, as an index.
     pub(super) holding: u32,
     /// Whether its shard does not know the newest state yet.
@@ -89,6 +96,8 @@ pub struct OrderTable {
     used: usize,
     is_warm: bool,
     index: Index<u64>,
+    /// The open ones, in no order that means anything.
+    open: Vec<u32>,
     terminal: VecDeque<u32>,
 }
 
@@ -102,6 +111,7 @@ impl OrderTable {
             used: 0,
             is_warm: false,
             index: Index::new(capacity),
+            open: Vec::with_capacity(capacity),
             terminal,
         }
     }
@@ -164,7 +174,39 @@ impl OrderTable {
         *self.records.get_mut(slot as usize)? = record;
         self.is_warm = false;
         self.index.insert(record.order.client_order_id.0, slot);
+        self.list(slot);
         Some(slot)
+    }
+
+    /// Puts an order among the open ones, or takes it out, as its status says.
+    pub(super) fn list(&mut self, slot: u32) {
+        let Some(record) = self.records.get_mut(slot as usize) else { return };
+        match (record.status.is_open(), record.open_place) {
+            (true, 0) => {
+                self.open.push(slot);
+                record.open_place = u32::try_from(self.open.len()).unwrap_or(0);
+            }
+            (false, 1..) => {
+                let place = record.open_place;
+                record.open_place = 0;
+                self.open.swap_remove(place as usize - 1);
+                let moved = self.open.get(place as usize - 1).copied();
+                if let Some(moved) = moved.and_then(|moved| self.records.get_mut(moved as usize)) {
+                    moved.open_place = place;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How many orders are open.
+    pub(super) fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The slot of the open order at this place of the list.
+    pub(super) fn open_at(&self, place: usize) -> Option<u32> {
+        self.open.get(place).copied()
     }
 
     /// Brings the slot of the next order into the cache, which the whole table does not fit. To be called when there is
@@ -197,7 +239,8 @@ impl OrderTable {
             if record.status.is_open() {
                 // The venue brought it back to life; it comes here again when it ends.
                 record.is_queued = false;
-            } else if record.is_dirty || record.due().0 > 0 || record.cancel == CancelStep::Wanted {
+            } else if record.is_dirty || record.is_retrying || record.due().0 > 0 || record.cancel == CancelStep::Wanted
+            {
                 self.terminal.push_back(slot);
             } else {
                 let id = record.order.client_order_id;

@@ -249,7 +249,7 @@ impl Core {
         self.send_updates(shard);
     }
 
-    fn count_denial(&mut self, id: &ClientOrderId, instrument: crate::types::InstrumentId, denial: &Denial) {
+    pub(super) fn count_denial(&mut self, id: &ClientOrderId, instrument: crate::types::InstrumentId, denial: &Denial) {
         self.counters.denied.increment();
         let index = DenialReason::ALL.iter().position(|&reason| reason == denial.reason);
         if let Some(count) = index.and_then(|index| self.denied.get_mut(index)) {

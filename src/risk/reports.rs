@@ -7,11 +7,8 @@ use super::transitions::{Next, OrderEvent, next};
 use crate::portfolio::Fill;
 use crate::types::{
     ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, Money, Notice, NoticeCode, OrderStatus, Price,
-    Quantity, ReportKind, TradingState,
+    Quantity, ReportKind, SessionState, TradingState, VenueId,
 };
-
-/// Cancels that a halted engine sends again for one order when the venue refuses them.
-const FORCED_CANCELS_MAX: u8 = 8;
 
 impl Core {
     pub(super) fn on_gateway(&mut self, message: &GatewayMessage) {
@@ -19,9 +16,7 @@ impl Core {
             GatewayMessage::Report(report) => self.on_report(report),
             GatewayMessage::Session { venue, state, received_ns } => {
                 self.now = self.now.max(*received_ns);
-                if let Some(venue) = self.venues.get_mut(usize::from(venue.0)) {
-                    venue.session = *state;
-                }
+                self.on_session(*venue, *state);
             }
             GatewayMessage::Transfer { venue, asset, amount, received_ns } => {
                 self.now = self.now.max(*received_ns);
@@ -42,6 +37,14 @@ impl Core {
                     };
                 }
             }
+        }
+    }
+
+    fn on_session(&mut self, venue: VenueId, session: SessionState) {
+        let Some(state) = self.venues.get_mut(usize::from(venue.0)) else { return };
+        state.session = session;
+        if session == SessionState::Down {
+            self.cancel_on_disconnect(venue);
         }
     }
 
@@ -211,6 +214,7 @@ impl Core {
             record.reason = DenialReason::None;
         }
         let after = *record;
+        self.orders.list(slot);
         self.reserve_due(slot);
         if after.status.is_terminal() {
             self.orders.retire(slot);
@@ -223,7 +227,7 @@ impl Core {
         if is_refused && before.status.is_open() {
             self.replacement_refused(after.order.replaces);
         }
-        self.cancel_if_halted(slot, event);
+        self.cancel_again(slot, event);
     }
 
     /// Holds what the order may still fill against the limits: no more, no less. What it leaves of a pair is held for the
@@ -264,19 +268,6 @@ impl Core {
         {
             self.reprice(slot, Price::ZERO);
             self.apply(slot, OrderEvent::ReplaceRejected);
-        }
-    }
-
-    /// A halted engine leaves no order working: one that comes back to life is canceled again.
-    fn cancel_if_halted(&mut self, slot: u32, event: OrderEvent) {
-        let Some(record) = self.orders.at(slot) else { return };
-        let is_evidence = matches!(event, OrderEvent::Accepted | OrderEvent::CancelRejected | OrderEvent::FoundWorking);
-        if is_evidence
-            && self.trading_state == TradingState::Halted
-            && record.status.is_open()
-            && record.forced_cancels < FORCED_CANCELS_MAX
-        {
-            self.force_cancel(slot);
         }
     }
 }

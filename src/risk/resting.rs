@@ -1,7 +1,7 @@
 //! How many orders are open, and what they are worth at their prices.
 
 use super::core::Core;
-use crate::types::{Instrument, Money, Order, Quantity};
+use crate::types::{Instrument, InstrumentId, Money, Order, Quantity};
 
 /// Open orders of one strategy, instrument or account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,11 @@ impl Resting {
             account: self.accounts.get(usize::from(instrument.venue.0)).copied().unwrap_or(0),
             instrument_notional: notional,
         }
+    }
+
+    /// Whether anything is open in an instrument.
+    pub(super) fn has_open(&self, instrument: InstrumentId) -> bool {
+        self.instruments.get(instrument.index()).is_some_and(|(orders, _)| *orders > 0)
     }
 
     /// What an order may still fill went from `before` to `after`.

@@ -154,7 +154,7 @@ impl Stage for Risk {
         let mut work = core.read_kill_word();
         work += commands.drain(COMMANDS_PER_CYCLE, |command| match command {
             RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
-            RiskCommand::CancelAll => core.sweep = Some(0),
+            RiskCommand::CancelAll => core.cancel_all(),
             RiskCommand::TakeLimits => core.take_limits(),
             RiskCommand::TakeOverride => core.take_override(),
             RiskCommand::Reset(strategy) => core.reset(*strategy),

@@ -10,3 +10,4 @@ mod orders;
 mod replaces;
 mod rig;
 mod states;
+mod sweeps;

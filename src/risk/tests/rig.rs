@@ -248,6 +248,13 @@ impl Rig {
         self.cancels[usize::from(id.strategy().0)].try_send(cancel).expect("room");
     }
 
+    /// The cancels that were handed to the gateway, in their order.
+    pub fn canceled(&mut self) -> Vec<(ClientOrderId, InstrumentId)> {
+        let mut canceled = Vec::new();
+        self.gateway_cancels.drain(u64::MAX, |cancel| canceled.push((cancel.client_order_id, cancel.instrument)));
+        canceled
+    }
+
     pub fn report(&mut self, report: ExecutionReport) {
         self.reports.try_send(GatewayMessage::Report(report)).expect("room");
         self.poll();

@@ -14,6 +14,8 @@ fn a_kill_halts_for_good_and_cancels_everything() {
     rig.poll();
     let mut canceled = Vec::new();
     rig.gateway_cancels.drain(u64::MAX, |cancel| canceled.push(cancel.client_order_id));
+    assert_eq!(canceled.remove(0), ClientOrderId::NONE, "the whole instrument first");
+    canceled.sort_unstable();
     assert_eq!(canceled, [ids[0], ids[2], ids[3], ids[4]]);
     assert_eq!(rig.order(ids[0]).status, OrderStatus::Unknown);
     assert_eq!(rig.order(ids[2]).status, OrderStatus::PendingCancel);
@@ -29,21 +31,6 @@ fn a_kill_halts_for_good_and_cancels_everything() {
 }
 
 #[test]
-fn a_halted_engine_cancels_again_what_the_venue_keeps_but_not_for_ever() {
-    let mut rig = Rig::new(&config());
-    let id = rig.place(Side::Buy, 5);
-    rig.kill.kill(KillScope::Engine);
-    let mut count = 0;
-    for _ in 0..50 {
-        rig.poll();
-        count += rig.gateway_cancels.drain(u64::MAX, |_| {});
-        rig.tell(id, ReportKind::CancelRejected);
-    }
-    assert_eq!(count, 8);
-    assert_eq!(rig.exposure(), (0, 5));
-}
-
-#[test]
 fn one_cancel_at_a_time() {
     let mut rig = Rig::new(&config());
     let id = rig.place(Side::Buy, 5);
@@ -56,6 +43,9 @@ fn one_cancel_at_a_time() {
     rig.tell(id, ReportKind::CancelRejected);
     assert_eq!((rig.order(id).status, rig.order(id).cancel), (OrderStatus::Accepted, CancelStep::None));
     rig.cancel(id);
+    rig.poll();
+    assert_eq!(rig.gateway_cancels.drain(u64::MAX, |_| {}), 0, "it is sent again in a while as it is");
+    rig.now = rig.now.plus(10_000_000);
     rig.poll();
     assert_eq!(rig.gateway_cancels.drain(u64::MAX, |_| {}), 1);
     rig.tell(id, ReportKind::Canceled);
@@ -123,26 +113,4 @@ fn no_order_before_the_session_is_ready_and_none_after_it_is_lost() {
         rig.poll();
         assert_eq!(rig.denials(), [(DenialReason::NotReady, expected)]);
     }
-}
-
-#[test]
-fn cancel_all_takes_every_open_order_a_part_at_a_time() {
-    let mut config = config();
-    config.order_capacity = 3_000;
-    let mut rig = Rig::new(&config);
-    for _ in 0..2_500 {
-        let id = rig.place(Side::Buy, 20);
-        rig.tell(id, ReportKind::Rejected);
-        rig.gateway_orders.drain(u64::MAX, |_| {});
-        rig.now = rig.now.plus(1_000_000);
-        rig.updates(0);
-    }
-    let id = rig.place(Side::Buy, 20);
-    rig.commands.try_send(RiskCommand::CancelAll).expect("room");
-    rig.poll();
-    assert_eq!(rig.order(id).status, OrderStatus::Created);
-    rig.poll();
-    rig.poll();
-    assert_eq!(rig.order(id).status, OrderStatus::PendingCancel);
-    assert_eq!(rig.risk.trading_state(), TradingState::Active);
 }
