@@ -641,6 +641,9 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
     for step in 0..events {
         rig.now = rig.now.plus(random.below(4_000_000));
         let now = rig.now;
+        // Cancels that are sent again go out before anything else of this instant.
+        rig.poll();
+        rig.gateway_cancels.drain(u64::MAX, |cancel| history.push((now, Event::Cancel(cancel.strategy))));
         match random.below(1_000) {
             0..=499 => {
                 let mut intent = random_intent(&mut rig, &mut random, now);
