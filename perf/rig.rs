@@ -205,6 +205,10 @@ impl Rig {
                     wire_capacity: 1_024,
                     request_timeout_ns: 60_000_000_000,
                     clock_offset_ns: 0,
+                    budget: Arc::default(),
+                    // Nobody answers a second round here.
+                    reconcile_interval_ns: 1 << 62,
+                    last_known: Vec::new(),
                     seed: 2,
                 },
             )],

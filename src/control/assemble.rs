@@ -5,7 +5,7 @@ use super::limits::{instruments_of, money};
 use crate::config::{Config, KeyKind, StrategyConfig, bar_interval_ns};
 use crate::feed::FeedConfig;
 use crate::feed::depth_sync::DepthRule;
-use crate::gateway::GatewayConfig;
+use crate::gateway::{GatewayConfig, LastKnown};
 use crate::pipeline::MachineConfig;
 use crate::pipeline::clock::Clock;
 use crate::risk::{LimitsTable, RiskConfig};
@@ -216,6 +216,15 @@ pub fn assemble(
         }
     }
 
+    let last_known: Vec<LastKnown> = facts
+        .first_orders
+        .iter()
+        .zip(&facts.first_trades)
+        .map(|(order, trade)| LastKnown {
+            venue_order_id: order.saturating_sub(1),
+            execution_id: trade.saturating_sub(1),
+        })
+        .collect();
     let mut venues = Vec::new();
     for ((index, venue), client) in config.venues.iter().enumerate().zip(clients) {
         let Ok(id) = u8::try_from(index).map(VenueId) else { continue };
@@ -243,6 +252,9 @@ pub fn assemble(
             wire_capacity: WIRE_CAPACITY,
             request_timeout_ns: venue.request_timeout_ms * 1_000_000,
             clock_offset_ns: client.offset_ns(),
+            budget: Arc::clone(client.budget()),
+            reconcile_interval_ns: GatewayConfig::RECONCILE_INTERVAL_NS,
+            last_known: last_known.clone(),
             seed: seed.wrapping_add(2),
         };
         venues.push((feed, gateway));

@@ -5,6 +5,7 @@ use crate::pipeline::clock::Clock;
 use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Symbol};
 use crate::venue::binance::rest::{self, AssetBalance, InstrumentSpec, OpenOrder, Request, Snapshot};
 use crate::venue::binance::{Credentials, Market, MarketSymbol, UserCodec};
+use crate::venue::budget::{Budget, BudgetUse, Urgency};
 use crate::venue::connect::{Endpoint, Plaintext, tls_config};
 use rustls::ClientConfig;
 use secrecy::SecretString;
@@ -78,6 +79,7 @@ pub struct VenueClient {
     pub tls: Arc<ClientConfig>,
     base: String,
     http: reqwest::Client,
+    budget: Arc<Budget>,
     clock: Clock,
     /// The venue's clock less ours.
     offset_ns: AtomicI64,
@@ -102,6 +104,7 @@ impl VenueClient {
             tls,
             base: venue.rest.trim_end_matches('/').to_owned(),
             http,
+            budget: Arc::default(),
             clock: clock.clone(),
             offset_ns: AtomicI64::new(0),
         })
@@ -121,6 +124,13 @@ impl VenueClient {
         let client = http(&self.tls, timeout).resolve_to_addrs(host, &addresses).build();
         self.http = client.map_err(|error| failed(in_words(&error)))?;
         Ok(self)
+    }
+
+    /// What the venue lets this account and address ask; the gateway shares it. A ban that an earlier run was told is to
+    /// be put in before the first request, and what [`Budget::banned_until`] says is to be kept.
+    #[must_use]
+    pub const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// The venue's clock less ours, as measured by [`VenueClient::measure_clock`].
@@ -161,6 +171,7 @@ impl VenueClient {
     pub async fn instruments(&self, symbols: &[Symbol]) -> Result<Vec<InstrumentSpec>, ClientError> {
         let request = Request::exchange_info(Market::Spot, symbols);
         let body = self.fetch(&request).await?;
+        self.budget.learn(rest::decode_rate_limits(&body).map_err(|error| unreadable(&request, &error))?);
         rest::decode_exchange_info(&body, symbols).map_err(|error| unreadable(&request, &error))
     }
 
@@ -284,11 +295,36 @@ impl VenueClient {
         })
     }
 
+    /// Takes over what the venue says of its limits with every answer.
+    fn account_for(&self, response: &reqwest::Response) {
+        let now = self.clock.now();
+        let used = |name| number(response, name).unwrap_or(0);
+        let (weight, orders) = (used("x-mbx-used-weight-1m"), used("x-mbx-order-count-10s"));
+        self.budget.observe(BudgetUse { weight, orders }, now);
+        let until = number(response, "retry-after").map(|seconds| now.plus(u64::from(seconds) * 1_000_000_000));
+        match response.status().as_u16() {
+            418 => self.budget.ban(until, now),
+            429 => self.budget.stop(until, now),
+            _ => {}
+        }
+    }
+
     fn venue_ms(&self) -> u64 {
         self.clock.now().nanos().saturating_add_signed(self.offset_ns()) / 1_000_000
     }
 
     async fn fetch(&self, request: &Request) -> Result<Vec<u8>, ClientError> {
+        let now = self.clock.now();
+        let urgency = if request.method == "DELETE" { Urgency::Cancel } else { Urgency::Query };
+        if !self.budget.permits(urgency, 1, now) {
+            return Err(ClientError {
+                request: format!("{} {request:?}", self.base),
+                problem: "not sent: what the venue lets this address ask is used up".to_owned(),
+                retry_after: Some(
+                    Duration::from_nanos(self.budget.quiet_until(urgency).since(now)).max(Duration::from_secs(1)),
+                ),
+            });
+        }
         let failed =
             |problem: String| ClientError { request: format!("{} {request:?}", self.base), problem, retry_after: None };
         let url = format!("{}{}", self.base, request.path_and_query);
@@ -298,6 +334,7 @@ impl VenueClient {
         }
         let mut response = builder.send().await.map_err(|error| failed(in_words(&error.without_url())))?;
         let status = response.status();
+        self.account_for(&response);
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(in_words(&error.without_url())))? {
@@ -321,6 +358,11 @@ impl VenueClient {
 fn http(tls: &ClientConfig, timeout: Duration) -> reqwest::ClientBuilder {
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls.clone()).timeout(timeout);
     client.redirect(reqwest::redirect::Policy::none()).no_proxy()
+}
+
+/// A header that is a number.
+fn number(response: &reqwest::Response, name: &str) -> Option<u32> {
+    response.headers().get(name)?.to_str().ok()?.parse().ok()
 }
 
 /// An error with its causes, outermost first.

@@ -8,7 +8,7 @@ use crate::types::{
     ClientOrderId, ExecutionReport, InstrumentId, Order, OrderStatus, Quantity, ReportKind, Side, Timestamp,
 };
 use foldhash::fast::FixedState;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// How long after an order was written the venue may still accept it: the venue's own limit on a request (10 s) and
 /// the receive window (5 s). A "does not exist" before that proves nothing.
@@ -17,11 +17,17 @@ pub const ACCEPTANCE_LIMIT_NS: u64 = 15_000_000_000;
 /// How many times the venue must say that an order does not exist, after [`ACCEPTANCE_LIMIT_NS`].
 pub const NOT_FOUND_PROOFS: u8 = 2;
 
+/// Orders that left the wire last and whose numbers are remembered: a fill, or a look at the open orders, may still
+/// speak of them.
+const ENDED_MAX: usize = 1_024;
+
 /// What is waited for, by request kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Asked {
     place: Option<Timestamp>,
     cancel: Option<Timestamp>,
+    /// An order that is to take this one's place.
+    replace: Option<Timestamp>,
     status: Option<Timestamp>,
     trades: Option<Timestamp>,
 }
@@ -33,6 +39,8 @@ pub struct WireOrder {
     pub client_order_id: ClientOrderId,
     /// In what.
     pub instrument: InstrumentId,
+    /// The order whose place it takes.
+    pub replaces: ClientOrderId,
     /// Buy or sell.
     pub side: Side,
     /// The venue's number of it; zero until known.
@@ -55,8 +63,10 @@ pub struct WireOrder {
     not_found: u8,
     /// The connection was made anew, and the venue has not said yet where the order stands.
     is_unreconciled: bool,
-    /// Its fate became unknown with the connection, which is still to be told.
+    /// Its fate became unknown, which is still to be told.
     is_untold: bool,
+    /// The listing of open orders that named it last.
+    listed_in: u64,
     /// Its place in [`Wire::live`].
     place: usize,
 }
@@ -79,6 +89,8 @@ pub enum NotFound {
     Unproven,
     /// Proof that the venue never took it.
     NeverTaken,
+    /// The venue had acknowledged it: it has lost what it knew.
+    Forgotten,
 }
 
 /// The orders on the wire.
@@ -92,6 +104,8 @@ pub struct Wire {
     timeout_ns: u64,
     /// Before this instant nothing is due.
     look_at: Timestamp,
+    /// The venue's numbers and ours of the orders that left last.
+    ended: VecDeque<(u64, ClientOrderId)>,
 }
 
 /// What becomes of a wanted cancel.
@@ -121,6 +135,7 @@ impl Wire {
             index: HashMap::with_capacity_and_hasher(capacity * 2, FixedState::default()),
             timeout_ns,
             look_at: Timestamp::UNKNOWN,
+            ended: VecDeque::with_capacity(ENDED_MAX),
         }
     }
 
@@ -159,6 +174,7 @@ impl Wire {
         let entry = WireOrder {
             client_order_id: order.client_order_id,
             instrument: order.instrument,
+            replaces: order.replaces,
             side: order.side,
             venue_order_id: 0,
             quantity: order.quantity,
@@ -175,6 +191,7 @@ impl Wire {
             not_found: 0,
             is_unreconciled: false,
             is_untold: false,
+            listed_in: 0,
             place: self.live.len(),
         };
         if let Some(place) = self.slots.get_mut(slot) {
@@ -182,8 +199,33 @@ impl Wire {
         }
         self.live.push(slot);
         self.index.insert(order.client_order_id, slot);
+        if let Some(old) = self.find_mut(order.replaces) {
+            old.asked.replace = Some(now);
+        }
         self.look_at = self.look_at.min(now.plus(Self::LOOK_AGAIN_NS));
         true
+    }
+
+    /// Whether another order may take this one's place: it is there, its fate is known, and nothing else is to end it.
+    #[must_use]
+    pub fn is_replaceable(&self, id: ClientOrderId) -> bool {
+        self.find(id).is_some_and(|order| {
+            let is_ending = order.wants_cancel || order.asked.cancel.is_some() || order.asked.replace.is_some();
+            !order.is_unknown && !is_ending && order.ended.is_none()
+        })
+    }
+
+    /// The venue did not cancel the order in favor of another; `is_cancel_refused` where that was for the order's own
+    /// sake: where it stands is then asked.
+    pub fn replace_refused(&mut self, id: ClientOrderId, is_cancel_refused: bool, now: Timestamp) {
+        self.look_at = Timestamp::UNKNOWN;
+        if let Some(order) = self.find_mut(id) {
+            order.asked.replace = None;
+            if is_cancel_refused {
+                order.wants_status = true;
+                order.next_ask_ns = now;
+            }
+        }
     }
 
     /// Takes an order off the wire: it never left, or its end is proven.
@@ -191,6 +233,12 @@ impl Wire {
         let Some(slot) = self.index.remove(&id) else { return };
         let Some(order) = self.slots.get_mut(slot).and_then(Option::take) else { return };
         self.free.push(slot);
+        if order.venue_order_id != 0 {
+            if self.ended.len() >= ENDED_MAX {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((order.venue_order_id, id));
+        }
         self.live.swap_remove(order.place);
         // The last one took its place.
         if let Some(&moved) = self.live.get(order.place)
@@ -252,6 +300,8 @@ impl Wire {
         self.look_at = Timestamp::UNKNOWN;
         let Some(order) = self.find_mut(id) else { return false };
         order.asked.place = None;
+        // A replace is not tried again, and never becomes a cancel: the order is asked about, no more.
+        order.asked.replace = None;
         order.wants_cancel |= order.asked.cancel.take().is_some();
         order.wants_status = true;
         order.next_ask_ns = ask_at;
@@ -317,6 +367,58 @@ impl Wire {
         self.settle(id)
     }
 
+    /// A fill that nobody told of before, found by looking for fills: with what is filled in all by it.
+    pub fn found_fill(&self, id: ClientOrderId, last: Quantity) -> Quantity {
+        Quantity(self.find(id).map_or(0, |order| order.booked.0).saturating_add(last.0))
+    }
+
+    /// Whether the order left the wire a while ago, its end proven.
+    #[must_use]
+    pub fn has_ended(&self, id: ClientOrderId) -> bool {
+        id != ClientOrderId::NONE && self.ended.iter().any(|&(_, ended)| ended == id)
+    }
+
+    /// The order of this venue's number that left the wire a while ago. For rare answers, too.
+    #[must_use]
+    pub fn ended_by_venue_id(&self, venue_order_id: u64) -> Option<ClientOrderId> {
+        self.ended.iter().rev().find(|(ended, _)| *ended == venue_order_id).map(|&(_, id)| id)
+    }
+
+    /// A listing of open orders names this one. `true` where that is news: its fate was not proven, or the venue states
+    /// more filled, or a number, that we do not know.
+    pub fn listed(&mut self, listing: u64, row: &ExecutionReport) -> bool {
+        let Some(order) = self.find_mut(row.client_order_id) else { return false };
+        order.listed_in = listing;
+        order.is_unknown
+            || order.is_unreconciled
+            || order.venue_order_id != row.venue_order_id
+            || row.cumulative_quantity.0 > order.stated.0
+    }
+
+    /// The listing is whole: orders that it should have named, of this instrument or of all, are asked about singly.
+    /// One that was written after the listing was asked for, or that the venue has not answered yet, may not be in it.
+    pub fn unlisted(&mut self, listing: u64, instrument: Option<InstrumentId>, asked_ns: Timestamp) {
+        self.look_at = Timestamp::UNKNOWN;
+        for slot in &self.live {
+            let Some(Some(order)) = self.slots.get_mut(*slot) else { continue };
+            let is_meant = instrument.is_none_or(|instrument| instrument == order.instrument)
+                && order.listed_in != listing
+                && order.written_ns <= asked_ns
+                && order.ended.is_none()
+                && (order.asked.place.is_none() || order.is_unreconciled);
+            if is_meant && order.asked.status.is_none() {
+                order.wants_status = true;
+            }
+        }
+    }
+
+    /// Reports may be missing though the connection stands: where every order stands is to be found out.
+    pub fn distrust(&mut self) {
+        for order in self.slots.iter_mut().flatten() {
+            order.is_unreconciled = true;
+        }
+    }
+
     /// The order of this venue's number. Looks through all that are on the wire: for rare answers.
     #[must_use]
     pub fn find_by_venue_id(&self, venue_order_id: u64) -> Option<ClientOrderId> {
@@ -340,7 +442,7 @@ impl Wire {
         }
         order.wants_status = true;
         order.next_ask_ns = now.plus(Self::ASK_AGAIN_NS);
-        NotFound::Unproven
+        if order.not_found >= NOT_FOUND_PROOFS { NotFound::Forgotten } else { NotFound::Unproven }
     }
 
     /// Whether the fills of an order that ended, or whose sum jumped, are all there; asks for them if not.
@@ -359,25 +461,26 @@ impl Wire {
         None
     }
 
-    /// The connection is lost: every question is void, every order's state is to be asked for again. Those whose fate
-    /// became unknown by it are told by [`Wire::next_doubtful`].
+    /// The connection is lost: every question is void, every order's state is to be found out again, first from a listing
+    /// of the open orders. Those whose fate became unknown by it are told by [`Wire::next_doubtful`].
     pub fn disconnected(&mut self, now: Timestamp) {
         self.look_at = Timestamp::UNKNOWN;
         for order in self.slots.iter_mut().flatten() {
             let was_in_doubt = order.is_unknown;
-            if order.asked.place.is_some() {
+            if order.asked.place.is_some() || order.asked.replace.is_some() {
                 order.is_unknown = true;
             }
             order.wants_cancel |= order.asked.cancel.is_some();
+            order.wants_trades |= order.asked.trades.is_some();
             order.asked = Asked::default();
-            order.wants_status = true;
+            order.wants_status = false;
             order.is_unreconciled = true;
             order.next_ask_ns = now;
             order.is_untold = order.is_unknown && !was_in_doubt;
         }
     }
 
-    /// The next order whose fate became unknown with the connection and that was not told yet.
+    /// The next order whose fate became unknown, with the connection or with time, and that was not told yet.
     pub fn next_doubtful(&mut self) -> Option<(ClientOrderId, InstrumentId)> {
         let order = self.slots.iter_mut().flatten().find(|order| order.is_untold)?;
         order.is_untold = false;
@@ -395,27 +498,46 @@ impl Wire {
             .all(|order| !order.is_unreconciled && !order.wants_trades && order.asked.trades.is_none())
     }
 
-    /// The next order with something to send, or whose answer is overdue (then it is in doubt, and `overdue` is called).
-    pub fn next_due(&mut self, now: Timestamp, mut overdue: impl FnMut(&WireOrder)) -> Option<(WireOrder, Ask)> {
+    /// Gives up on answers that took too long. Answers how many orders' fate became unknown by it: they are told by
+    /// [`Wire::next_doubtful`].
+    pub fn expire(&mut self, now: Timestamp) -> usize {
+        if now < self.look_at {
+            return 0;
+        }
+        let mut count = 0;
+        for slot in &self.live {
+            let Some(Some(order)) = self.slots.get_mut(*slot) else { continue };
+            if order.asked != Asked::default() && order.expire(now, self.timeout_ns) {
+                order.is_untold = true;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The next order with something to send: cancels before questions.
+    pub fn next_due(&mut self, now: Timestamp) -> Option<(WireOrder, Ask)> {
         if now < self.look_at {
             return None;
         }
         let mut is_idle = true;
+        let mut question = None;
         for slot in &self.live {
             let Some(Some(order)) = self.slots.get_mut(*slot) else { continue };
             if order.is_quiet() {
                 continue;
             }
             is_idle = false;
-            if order.expire(now, self.timeout_ns) {
-                overdue(order);
-            }
-            if let Some(ask) = order.due(now) {
-                return Some((*order, ask));
+            match order.due(now) {
+                Some(Ask::Cancel) => return Some((*order, Ask::Cancel)),
+                Some(ask) if question.is_none() => question = Some((*order, ask)),
+                _ => {}
             }
         }
-        self.look_at = if is_idle { Timestamp::from_nanos(u64::MAX) } else { now.plus(Self::LOOK_AGAIN_NS) };
-        None
+        if question.is_none() {
+            self.look_at = if is_idle { Timestamp::from_nanos(u64::MAX) } else { now.plus(Self::LOOK_AGAIN_NS) };
+        }
+        question
     }
 }
 
@@ -443,12 +565,14 @@ impl WireOrder {
             self.wants_trades = true;
         }
         let is_cancel_late = is_late(self.asked.cancel);
-        if !is_cancel_late && !is_late(self.asked.place) {
+        if !is_cancel_late && !is_late(self.asked.place) && !is_late(self.asked.replace) {
             return false;
         }
         self.wants_cancel |= is_cancel_late;
         self.asked.place = None;
         self.asked.cancel = None;
+        // Never a cancel of its own: the venue may have placed the other one already.
+        self.asked.replace = None;
         self.wants_status = true;
         !std::mem::replace(&mut self.is_unknown, true)
     }
@@ -505,7 +629,8 @@ mod tests {
     }
 
     fn due(wire: &mut Wire, now: Timestamp) -> Option<Ask> {
-        wire.next_due(now, |_| {}).map(|(_, ask)| ask)
+        wire.expire(now);
+        wire.next_due(now).map(|(_, ask)| ask)
     }
 
     #[test]
@@ -530,9 +655,10 @@ mod tests {
     fn an_unanswered_order_is_unknown_and_asked_for_until_the_venue_tells() {
         let mut wire = wire();
         assert_eq!(due(&mut wire, at(1_999)), None);
-        let mut unknown = 0;
-        let (overdue, ask) = wire.next_due(at(2_001), |_| unknown += 1).expect("overdue");
-        assert_eq!((overdue.client_order_id, ask, unknown), (id(1), Ask::Status, 1));
+        assert_eq!(wire.expire(at(2_001)), 1);
+        assert_eq!(wire.next_doubtful().map(|(id, _)| id), Some(id(1)));
+        let (overdue, ask) = wire.next_due(at(2_001)).expect("overdue");
+        assert_eq!((overdue.client_order_id, ask), (id(1), Ask::Status));
         wire.was_asked(id(1), Ask::Status, at(2_001));
         // Soon after it was written, "does not exist" proves nothing, however often it is said.
         for millis in [3_100, 4_200, 5_300] {
@@ -549,8 +675,9 @@ mod tests {
     fn an_acknowledged_order_never_counts_as_never_taken() {
         let mut wire = wire();
         wire.placed(id(1), 7);
-        for millis in [20_000, 21_000, 22_000] {
-            assert_eq!(wire.not_found(id(1), at(millis)), NotFound::Unproven);
+        assert_eq!(wire.not_found(id(1), at(20_000)), NotFound::Unproven);
+        for millis in [21_000, 22_000] {
+            assert_eq!(wire.not_found(id(1), at(millis)), NotFound::Forgotten);
         }
         assert!(wire.find(id(1)).is_some());
     }
@@ -578,6 +705,78 @@ mod tests {
         assert!(wire.is_empty());
     }
 
+    /// A wire on which order 2 is to take the place of order 1.
+    fn replacing() -> Wire {
+        let mut wire = wire();
+        wire.report(&report(1, ReportKind::Accepted, 0, 0));
+        assert!(wire.is_replaceable(id(1)) && !wire.is_replaceable(id(2)));
+        assert!(wire.enter(&Order { replaces: id(1), ..order(2) }, at(0)));
+        assert!(!wire.is_replaceable(id(1)), "one at a time");
+        wire
+    }
+
+    #[test]
+    fn an_unanswered_replace_makes_both_unknown_and_is_no_cancel() {
+        for is_disconnected in [false, true] {
+            let mut wire = replacing();
+            if is_disconnected {
+                wire.disconnected(at(10));
+                wire.unlisted(1, None, at(11));
+            } else {
+                assert_eq!(wire.expire(at(2_001)), 2);
+            }
+            let told = [wire.next_doubtful(), wire.next_doubtful(), wire.next_doubtful()];
+            assert_eq!(told.map(|told| told.map(|(id, _)| id)), [Some(id(1)), Some(id(2)), None]);
+            for sequence in [1, 2] {
+                let (found, ask) = wire.next_due(at(2_001)).expect("due");
+                assert_eq!((found.client_order_id, ask), (id(sequence), Ask::Status));
+                wire.was_asked(id(sequence), Ask::Status, at(2_001));
+            }
+            // The venue has the old one as it was: no cancel follows, and it may be replaced again.
+            let status = ExecutionReport { status: OrderStatus::Accepted, ..report(1, ReportKind::Status, 0, 0) };
+            wire.report(&status);
+            assert_eq!(due(&mut wire, at(2_050)), None);
+            assert!(wire.is_replaceable(id(1)));
+        }
+    }
+
+    #[test]
+    fn a_refused_replace_leaves_the_old_order_as_it_was() {
+        for is_cancel_refused in [false, true] {
+            let mut wire = replacing();
+            wire.remove(id(2));
+            wire.replace_refused(id(1), is_cancel_refused, at(5));
+            assert_eq!(due(&mut wire, at(5)), is_cancel_refused.then_some(Ask::Status));
+            assert!(wire.is_replaceable(id(1)));
+        }
+    }
+
+    #[test]
+    fn orders_that_a_listing_should_have_named_are_asked_for() {
+        let mut wire = wire();
+        for sequence in 1..=3 {
+            wire.enter(&order(sequence), at(sequence));
+            wire.report(&report(sequence, ReportKind::Accepted, 0, 0));
+        }
+        wire.enter(&order(4), at(4));
+        let row = ExecutionReport { status: OrderStatus::Accepted, ..report(1, ReportKind::Status, 0, 0) };
+        assert!(!wire.listed(7, &row), "no news");
+        // Order 3 was written after the question, order 4 is not answered yet.
+        wire.unlisted(7, Some(InstrumentId(0)), at(2));
+        let (found, ask) = wire.next_due(at(5)).expect("due");
+        assert_eq!((found.client_order_id, ask), (id(2), Ask::Status));
+        wire.was_asked(id(2), Ask::Status, at(5));
+        assert_eq!(due(&mut wire, at(5)), None);
+        wire.distrust();
+        assert!(wire.listed(8, &row) && !wire.is_reconciled());
+        let filled = ExecutionReport { cumulative_quantity: Quantity(3), ..row };
+        wire.report(&row);
+        assert!(wire.listed(9, &filled), "a fill that nobody told of");
+        assert_eq!(wire.found_fill(id(1), Quantity(3)), Quantity(3));
+        wire.report(&report(1, ReportKind::Canceled, 0, 0));
+        assert!(wire.has_ended(id(1)) && wire.ended_by_venue_id(7) == Some(id(1)));
+    }
+
     #[test]
     fn after_a_lost_connection_every_order_is_asked_for_first() {
         let mut wire = wire();
@@ -591,12 +790,16 @@ mod tests {
         assert_eq!(wire.next_doubtful(), None);
         assert!(!wire.is_reconciled());
         // The cancel of the known order goes out again before the question; the other one's state is asked first.
-        let (first, ask) = wire.next_due(at(11), |_| {}).expect("due");
+        let (first, ask) = wire.next_due(at(11)).expect("due");
         assert_eq!((first.client_order_id, ask), (id(1), Ask::Cancel));
         wire.was_asked(id(1), Ask::Cancel, at(11));
+        assert_eq!(due(&mut wire, at(11)), None, "a listing comes first");
+        let row = ExecutionReport { instrument: InstrumentId(0), ..report(3, ReportKind::Status, 0, 0) };
+        assert!(!wire.listed(9, &row), "not on the wire");
+        wire.unlisted(9, None, at(11));
         assert_eq!(due(&mut wire, at(11)), Some(Ask::Status));
         wire.was_asked(id(1), Ask::Status, at(11));
-        let (second, ask) = wire.next_due(at(11), |_| {}).expect("due");
+        let (second, ask) = wire.next_due(at(11)).expect("due");
         assert_eq!((second.client_order_id, ask), (id(2), Ask::Status));
         assert_eq!(wire.want_cancel(id(2), true), CancelPlan::Later);
         wire.was_asked(id(2), Ask::Status, at(11));

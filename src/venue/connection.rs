@@ -53,8 +53,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Bytes of frames that wait to be written, at most.
-    pub const WRITE_BYTES_MAX: usize = 64 << 10;
+    /// Bytes of frames that wait to be written, at most: a thousand cancels, each signed for itself, and more.
+    pub const WRITE_BYTES_MAX: usize = 512 << 10;
     /// How long nothing may come before we ping.
     pub const PING_AFTER_NS: u64 = 5_000_000_000;
     /// How long nothing may come, with two pings sent, before the connection counts as lost.

@@ -1,5 +1,9 @@
 //! The whole stage over a pipe, with a scripted venue at the other end.
 
+mod limits;
+mod mass;
 mod orders;
+mod replaces;
 mod rig;
+mod rounds;
 mod session;

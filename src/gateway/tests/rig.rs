@@ -1,6 +1,6 @@
 //! The gateway with a scripted venue at the other end of a pipe, and a clock set by hand.
 
-use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
+use crate::gateway::{Gateway, GatewayConfig, GatewayLanes, LastKnown};
 use crate::metrics::{GatewayCounters, Shared};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::lane::{Receiver, Sender, lane, lane_of};
@@ -8,6 +8,7 @@ use crate::pipeline::stage::Stage;
 use crate::risk::Approved;
 use crate::types::*;
 use crate::venue::binance::{Credentials, OrderEncoder, SessionKind, UserCodec};
+use crate::venue::budget::{Budget, BudgetLimits};
 use crate::venue::connection::{Arrival, Connection, ConnectionPort};
 use crate::venue::{ByteStream, FrameReader, MemoryPipe};
 use crossbeam::channel;
@@ -50,11 +51,13 @@ pub(super) fn framed(opcode: u8, payload: &[u8]) -> Vec<u8> {
 pub(super) struct Venue {
     pipe: MemoryPipe,
     received: Vec<u8>,
+    /// What came and was not looked at: names, and the ids of requests.
+    came: Vec<(String, String)>,
 }
 
 impl Venue {
     pub(super) fn over(pipe: MemoryPipe) -> Self {
-        Self { pipe, received: Vec::new() }
+        Self { pipe, received: Vec::new(), came: Vec::new() }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {
@@ -65,35 +68,63 @@ impl Venue {
         self.write(&framed(1, value.to_string().as_bytes()));
     }
 
-    /// What came since the last call: requests by method and subject, control frames by name.
-    pub(super) fn heard(&mut self) -> Vec<String> {
+    fn receive(&mut self) {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count @ 1..) = self.pipe.try_read(&mut buffer) {
             self.received.extend_from_slice(&buffer[..count]);
         }
-        let mut heard = Vec::new();
         while let Some((opcode, payload, rest)) = unmasked(&self.received) {
-            heard.push(match opcode {
+            self.came.push(match opcode {
                 1 => named(&serde_json::from_slice(&payload).expect("JSON")),
-                8 => "close".to_owned(),
-                9 => "ping".to_owned(),
-                10 => format!("pong {}", String::from_utf8_lossy(&payload)),
+                8 => ("close".to_owned(), String::new()),
+                9 => ("ping".to_owned(), String::new()),
+                10 => (format!("pong {}", String::from_utf8_lossy(&payload)), String::new()),
                 other => panic!("opcode {other}"),
             });
             self.received = rest;
         }
-        heard
+    }
+
+    /// What came since the last call: requests by method and subject, control frames by name.
+    pub(super) fn heard(&mut self) -> Vec<String> {
+        self.receive();
+        self.came.drain(..).map(|(name, _)| name).collect()
+    }
+
+    /// The next question of a round: its name and its id. What else came stays.
+    pub(super) fn question(&mut self) -> Option<(String, String)> {
+        self.receive();
+        let place = self.came.iter().position(|(_, id)| id.starts_with(['a', 'o', 'f']))?;
+        Some(self.came.remove(place))
+    }
+
+    /// Answers the request of this id.
+    pub(super) fn reply(&mut self, id: &str, result: &Value) {
+        self.say(&json!({"id": id, "status": 200, "result": result, "rateLimits": []}));
     }
 }
 
-fn named(request: &Value) -> String {
+/// A request's name and id.
+fn named(request: &Value) -> (String, String) {
     let method = request["method"].as_str().expect("a method");
-    let subject = u64::from_str_radix(&request["id"].as_str().expect("an id")[1..], 16).expect("a subject");
-    match method {
-        "order.place" | "order.cancel" | "order.status" => format!("{method} {}", ClientOrderId(subject).sequence()),
+    let id = request["id"].as_str().expect("an id");
+    let subject = u64::from_str_radix(&id[1..], 16).expect("a subject");
+    let sequence = ClientOrderId(subject).sequence();
+    let name = match method {
+        "order.place" | "order.cancel" | "order.status" => format!("{method} {sequence}"),
+        "order.cancelReplace" => {
+            let old = request["params"]["cancelOrigClientOrderId"].as_str().expect("an id");
+            let old = ClientOrderId::parse(old.as_bytes()).expect("ours").sequence();
+            let is_strict = request["params"]["cancelRestrictions"] == "ONLY_NEW";
+            format!("{method} {old} by {sequence}{}", if is_strict { " if unfilled" } else { "" })
+        }
+        "openOrders.cancelAll" => format!("{method} {subject}"),
+        "myTrades" if id.starts_with('f') => format!("{method} from {}", request["params"]["fromId"]),
         "myTrades" => format!("{method} {}", subject - venue_id(0)),
+        "openOrders.status" => format!("{method} {}", request["params"]["symbol"].as_str().unwrap_or("-")),
         _ => method.to_owned(),
-    }
+    };
+    (name, id.to_owned())
 }
 
 /// The first whole frame of a client: opcode, payload, and what is behind it.
@@ -126,21 +157,34 @@ pub(super) fn acknowledged(sequence: u64) -> Value {
     answer('p', id(sequence).0, result)
 }
 
+/// How an order stands, as a query shows it.
+pub(super) fn order_row(sequence: u64, status: &str, filled: i64) -> Value {
+    json!({"symbol": "BTCUSDT", "orderId": venue_id(sequence), "clientOrderId": id(sequence).to_string(),
+        "price": "100.00", "origQty": "10", "executedQty": filled.to_string(), "status": status, "side": "BUY",
+        "updateTime": 1})
+}
+
 /// What `order.status` is answered with.
 pub(super) fn standing(sequence: u64, status: &str, filled: i64) -> Value {
-    let result = json!({"symbol": "BTCUSDT", "orderId": venue_id(sequence), "clientOrderId": id(sequence).to_string(),
-        "executedQty": filled.to_string(), "status": status, "side": "BUY", "updateTime": 1});
-    answer('q', id(sequence).0, result)
+    answer('q', id(sequence).0, order_row(sequence, status, filled))
+}
+
+/// A fill as `myTrades` shows it: its execution id and quantity.
+pub(super) fn fill_row(sequence: u64, (execution, quantity): (u64, i64)) -> Value {
+    json!({"symbol": "BTCUSDT", "id": execution, "orderId": venue_id(sequence), "price": "100.00",
+        "qty": quantity.to_string(), "commission": "0", "commissionAsset": "USDT", "time": 1, "isBuyer": true,
+        "isMaker": true})
+}
+
+/// What `account.status` is answered with.
+pub(super) fn balances(held: &[(&str, &str, &str)]) -> Value {
+    let row = |(asset, free, locked): &(&str, &str, &str)| json!({"asset": asset, "free": free, "locked": locked});
+    json!({"balances": held.iter().map(row).collect::<Vec<_>>()})
 }
 
 /// What `myTrades` is answered with: execution ids and quantities.
 pub(super) fn trades(sequence: u64, fills: &[(u64, i64)]) -> Value {
-    let row = |&(execution, quantity): &(u64, i64)| {
-        json!({"symbol": "BTCUSDT", "id": execution, "orderId": venue_id(sequence), "price": "100.00",
-            "qty": quantity.to_string(), "commission": "0", "commissionAsset": "USDT", "time": 1, "isBuyer": true,
-            "isMaker": true})
-    };
-    answer('t', venue_id(sequence), fills.iter().map(row).collect())
+    answer('t', venue_id(sequence), fills.iter().map(|&fill| fill_row(sequence, fill)).collect())
 }
 
 /// An execution report of type `kind` and status `status`; a fill has an execution id and a quantity.
@@ -175,11 +219,14 @@ pub(super) struct Sizes {
     pub(super) wire: usize,
     /// Writes of 247 bytes that a pipe holds.
     pub(super) pipe: usize,
+    /// How often a round of reconciliation begins; zero for one at the start of a session alone.
+    pub(super) reconcile_ms: u64,
+    pub(super) last_known: LastKnown,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { reports: 1_024, wire: 64, pipe: 4_096 }
+        Self { reports: 1_024, wire: 64, pipe: 4_096, reconcile_ms: 0, last_known: LastKnown::default() }
     }
 }
 
@@ -196,6 +243,8 @@ pub(super) struct Rig {
     pub(super) retired: channel::Receiver<Box<Connection>>,
     notices: Receiver<Notice>,
     pub(super) counters: Shared<GatewayCounters>,
+    pub(super) budget: Arc<Budget>,
+    budgets: Vec<String>,
     pipe: usize,
     is_byte_by_byte: bool,
 }
@@ -257,6 +306,8 @@ impl Rig {
         let (arrivals, gateway_arrivals) = channel::bounded(4);
         let (retire, retired) = channel::bounded(64);
         let counters = Shared::<GatewayCounters>::default();
+        let budget = Arc::new(Budget::new(Timestamp::UNKNOWN));
+        budget.learn(BudgetLimits { weight: 6_000, orders: 10_000 });
         let instruments = instruments();
         let keys = Credentials::ed25519("test".to_owned().into(), &PEM.to_owned().into()).expect("a key");
         let config = GatewayConfig {
@@ -268,6 +319,12 @@ impl Rig {
             wire_capacity: sizes.wire,
             request_timeout_ns: TIMEOUT_MS * 1_000_000,
             clock_offset_ns: 0,
+            budget: Arc::clone(&budget),
+            reconcile_interval_ns: match sizes.reconcile_ms {
+                0 => 1 << 62,
+                millis => millis * 1_000_000,
+            },
+            last_known: vec![sizes.last_known],
             seed: 7,
         };
         let lanes = GatewayLanes {
@@ -294,6 +351,8 @@ impl Rig {
             retired,
             notices,
             counters,
+            budget,
+            budgets: Vec::new(),
             pipe,
             is_byte_by_byte: false,
         }
@@ -311,6 +370,11 @@ impl Rig {
         }
     }
 
+    /// One cycle.
+    pub(super) fn cycle(&mut self) {
+        self.gateway.poll(self.now);
+    }
+
     /// Lets time pass, polling all the while.
     pub(super) fn wait(&mut self, millis: u64) {
         let end = self.now.plus(millis * 1_000_000);
@@ -320,6 +384,14 @@ impl Rig {
             self.gateway.poll(self.now);
         }
         self.poll();
+    }
+
+    /// Lets time pass while the venue is there, and says nothing.
+    pub(super) fn idle(&mut self, venue: &mut Venue, millis: u64) {
+        for start in (0..millis).step_by(4_000) {
+            venue.write(&framed(10, b""));
+            self.wait((millis - start).min(4_000));
+        }
     }
 
     /// How often a connection was asked for since the last call.
@@ -352,7 +424,7 @@ impl Rig {
     }
 
     /// Logs on and subscribes.
-    pub(super) fn log_on(&mut self, venue: &mut Venue) {
+    pub(super) fn subscribe(&mut self, venue: &mut Venue) {
         assert_eq!(venue.heard(), ["session.logon"]);
         venue.say(&answer('l', 0, json!({})));
         self.poll();
@@ -361,7 +433,29 @@ impl Rig {
         self.poll();
     }
 
-    /// A new connection on which the session is reconciling, or ready where nothing is on the wire.
+    /// Answers a whole round of reconciliation: the same balances twice, these open orders and these fills.
+    pub(super) fn round(&mut self, venue: &mut Venue, held: &Value, open: &[Value], fills: &[Value]) {
+        let answers = [
+            ("account.status", held.clone()),
+            ("openOrders.status", json!(open)),
+            ("myTrades", json!(fills)),
+            ("account.status", held.clone()),
+        ];
+        for (method, result) in answers {
+            let (name, id) = venue.question().expect(method);
+            assert!(name.starts_with(method), "{name} for {method}");
+            venue.reply(&id, &result);
+            self.poll();
+        }
+    }
+
+    /// Logs on, subscribes, and goes through a round in which there is nothing.
+    pub(super) fn log_on(&mut self, venue: &mut Venue) {
+        self.subscribe(venue);
+        self.round(venue, &balances(&[]), &[], &[]);
+    }
+
+    /// A new connection on which every order is being asked about, or that is ready where nothing is on the wire.
     pub(super) fn session(&mut self) -> Venue {
         self.poll();
         let mut venue = self.connect();
@@ -371,15 +465,24 @@ impl Rig {
 
     /// A ready session, and what led to it forgotten.
     pub(super) fn ready() -> (Self, Venue) {
-        let mut rig = Self::new();
+        Self::ready_with(&Sizes::default())
+    }
+
+    pub(super) fn ready_with(sizes: &Sizes) -> (Self, Venue) {
+        let mut rig = Self::with(sizes);
         let venue = rig.session();
-        assert_eq!(rig.told().last().map(String::as_str), Some("session Ready"));
+        assert_eq!(rig.told().last().map(String::as_str), Some("reports up true"));
+        rig.noticed();
         (rig, venue)
     }
 
     /// A ready session with order 1 working.
     pub(super) fn working() -> (Self, Venue) {
-        let (mut rig, mut venue) = Self::ready();
+        Self::working_with(&Sizes::default())
+    }
+
+    pub(super) fn working_with(sizes: &Sizes) -> (Self, Venue) {
+        let (mut rig, mut venue) = Self::ready_with(sizes);
         rig.place(1);
         assert_eq!(venue.heard(), ["order.place 1"]);
         venue.say(&acknowledged(1));
@@ -408,6 +511,27 @@ impl Rig {
         self.orders.try_send(Approved::unchecked(order)).expect("room");
     }
 
+    /// Wants order `sequence` in the place of order `old`.
+    pub(super) fn replace(&mut self, old: u64, sequence: u64, only_if_unfilled: bool) {
+        let order = Order {
+            client_order_id: id(sequence),
+            replaces: id(old),
+            price: Price(10_100),
+            quantity: Quantity(QUANTITY),
+            ..Order::default()
+        };
+        let approved =
+            if only_if_unfilled { Approved::unchecked_if_unfilled(order) } else { Approved::unchecked(order) };
+        self.orders.try_send(approved).expect("room");
+        self.poll();
+    }
+
+    /// Wants everything in an instrument canceled.
+    pub(super) fn queue_cancel_all(&mut self, instrument: u32) {
+        let cancel = CancelIntent { instrument: InstrumentId(instrument), ..CancelIntent::default() };
+        self.cancels.try_send(cancel).expect("room");
+    }
+
     pub(super) fn queue_cancel(&mut self, sequence: u64) {
         self.cancels.try_send(CancelIntent { client_order_id: id(sequence), ..CancelIntent::default() }).expect("room");
     }
@@ -422,11 +546,20 @@ impl Rig {
         self.poll();
     }
 
-    /// What risk was told since the last call.
+    /// What risk was told since the last call, but for the budget.
     pub(super) fn told(&mut self) -> Vec<String> {
-        let mut told = Vec::new();
-        self.reports.drain(u64::MAX, |message| told.push(words(message)));
+        let (mut told, budgets) = (Vec::new(), &mut self.budgets);
+        self.reports.drain(u64::MAX, |message| match message {
+            GatewayMessage::Budget { .. } => budgets.push(words(message)),
+            _ => told.push(words(message)),
+        });
         told
+    }
+
+    /// What risk was told of the budget since the last call.
+    pub(super) fn budgets_told(&mut self) -> Vec<String> {
+        self.told();
+        std::mem::take(&mut self.budgets)
     }
 
     /// The codes of the notices since the last call.
@@ -435,6 +568,11 @@ impl Rig {
         self.notices.drain(u64::MAX, |notice| codes.push(notice.code));
         codes
     }
+}
+
+/// Without what rounds of reconciliation say of themselves.
+pub(super) fn without_rounds(told: Vec<String>) -> Vec<String> {
+    told.into_iter().filter(|told| !told.starts_with("round") && !told.starts_with("balance")).collect()
 }
 
 fn words(message: &GatewayMessage) -> String {

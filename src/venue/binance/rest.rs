@@ -11,7 +11,7 @@ use serde::Deserialize;
 mod exchange_info;
 mod request;
 
-pub use exchange_info::{InstrumentSpec, decode_exchange_info};
+pub use exchange_info::{InstrumentSpec, decode_exchange_info, decode_rate_limits};
 pub use request::Request;
 
 /// Levels a side that a snapshot is asked for: its 2,000 levels fit a lane.

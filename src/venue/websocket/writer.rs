@@ -89,7 +89,7 @@ impl FrameWriter {
     #[inline]
     fn frame(&mut self, opcode: u8, payload: &[u8], mask: u32) -> Result<(), WriterFull> {
         let needed = payload.len().saturating_add(HEADER_BYTES_MAX);
-        if self.buffer.len().saturating_sub(self.end) < needed {
+        if self.buffer.len().saturating_sub(self.end) < needed && self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end.saturating_sub(self.start));
         }

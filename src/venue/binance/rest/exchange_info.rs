@@ -6,6 +6,7 @@ use crate::types::{
     VenueId, fixed::POW10, parse_fixed,
 };
 use crate::venue::binance::user::parse_money;
+use crate::venue::budget::BudgetLimits;
 use serde::Deserialize;
 
 /// An instrument as the venue describes it, without our ids.
@@ -88,6 +89,34 @@ pub fn decode_exchange_info(body: &[u8], wanted: &[Symbol]) -> Result<Vec<Instru
         }),
         None => Ok(specs),
     }
+}
+
+/// Decodes what `exchangeInfo` says of the venue's limits; zero for a limit that it leaves out.
+///
+/// # Errors
+/// Where the body is not one.
+pub fn decode_rate_limits(body: &[u8]) -> Result<BudgetLimits, RestError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        #[serde(default)]
+        rate_limits: Vec<Row>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row {
+        rate_limit_type: String,
+        interval: String,
+        interval_num: u32,
+        limit: u32,
+    }
+    let body: Body = serde_json::from_slice(body)?;
+    let limit = |kind: &str, interval: &str, count: u32| {
+        let is_meant =
+            |row: &&Row| row.rate_limit_type == kind && row.interval == interval && row.interval_num == count;
+        body.rate_limits.iter().find(is_meant).map_or(0, |row| row.limit)
+    };
+    Ok(BudgetLimits { weight: limit("REQUEST_WEIGHT", "MINUTE", 1), orders: limit("ORDERS", "SECOND", 10) })
 }
 
 fn spec(info: &SymbolInfo) -> Result<InstrumentSpec, RestError> {

@@ -3,6 +3,7 @@ use super::super::market::Market;
 use super::super::sign::tests::{ed25519_credentials, hmac_credentials};
 use super::*;
 use crate::types::{InstrumentStatus, Instruments, Symbol, VenueId};
+use crate::venue::budget::BudgetLimits;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -58,6 +59,21 @@ fn precision_has_room_for_the_largest_levels() {
     futures["filters"][1]["minQty"] = "0.001".into();
     let found = decode(&[futures], &[]).expect("a spec")[0].instrument;
     assert_eq!((found.price_precision, found.quantity_precision), (2, 3));
+}
+
+#[test]
+fn limits_are_what_the_venue_says() {
+    let row = |kind: &str, interval: &str, count: u32, limit: u32| json!({"rateLimitType": kind, "interval": interval, "intervalNum": count, "limit": limit});
+    let rows = [
+        row("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
+        row("ORDERS", "SECOND", 10, 100),
+        row("ORDERS", "DAY", 1, 200_000),
+        row("RAW_REQUESTS", "MINUTE", 5, 61_000),
+    ];
+    let limits = |value: Json| decode_rate_limits(value.to_string().as_bytes()).expect("limits");
+    assert_eq!(limits(json!({"rateLimits": rows})), BudgetLimits { weight: 6_000, orders: 100 });
+    assert_eq!(limits(json!({"symbols": []})), BudgetLimits::default());
+    assert!(decode_rate_limits(b"[]").is_err());
 }
 
 #[test]
