@@ -1,0 +1,586 @@
+//! Fifty strategies trade four instruments of one account until there were so many fills, and at every one of them all
+//! books add up: what the strategies hold of each asset together is what the venue holds, to the last unit.
+//!
+//! The real risk stage stands between random strategies and a venue of its own ([`gannet::matching`]), whose ledger is the
+//! truth. Fees are paid in the quote asset, in the base asset and in a third one. 100,000 fills, or a million with
+//! `GANNET_LONG=yes`.
+
+#![allow(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::disallowed_macros,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use crossbeam::channel;
+use gannet::matching::{
+    self, AccountId, Ended, Fees, Ledger, Market, NewOrder, OrderId, Refusal, Report, SelfTrade, Size,
+};
+use gannet::metrics::{RiskCounters, Shared};
+use gannet::pipeline::lane::{Receiver, Sender, lane};
+use gannet::pipeline::stage::Stage;
+use gannet::risk::{
+    AccountLimits, Approved, InstrumentLimits, KillSwitch, Limits, LimitsTable, Override, Permission, RateSource, Risk,
+    RiskConfig, RiskLanes, StrategyLimits, approved_lane, wide,
+};
+use gannet::types::*;
+use std::collections::{BTreeMap, VecDeque};
+
+const STRATEGIES: u16 = 50;
+const OURS: AccountId = AccountId(0);
+const OTHERS: AccountId = AccountId(1);
+const VENUE: VenueId = VenueId(0);
+const UNIT: i64 = matching::UNIT;
+
+const BTC: AssetId = AssetId(0);
+const USDT: AssetId = AssetId(1);
+const ETH: AssetId = AssetId(2);
+const BNB: AssetId = AssetId(3);
+const ASSETS: [AssetId; 4] = [BTC, USDT, ETH, BNB];
+
+/// Symbol, base, quote, tick, lot, first mid, whether fees are paid in BNB. At eight places, so that amounts are exact.
+const INSTRUMENTS: [(&str, AssetId, AssetId, i64, i64, i64, bool); 4] = [
+    ("BTCUSDT", BTC, USDT, UNIT / 100, UNIT / 100_000, 60_000 * UNIT, false),
+    ("ETHUSDT", ETH, USDT, UNIT / 100, UNIT / 10_000, 3_000 * UNIT, true),
+    ("ETHBTC", ETH, BTC, UNIT / 100_000, UNIT / 1_000, UNIT / 20, false),
+    ("BNBUSDT", BNB, USDT, UNIT / 10, UNIT / 1_000, 500 * UNIT, true),
+];
+
+/// What the account begins with: so little that buying power runs out now and then.
+const START: [i64; 4] = [UNIT / 2, 30_000 * UNIT, 10 * UNIT, 50_000 * UNIT];
+
+/// xorshift64*: the same run for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+
+    fn side(&mut self) -> Side {
+        if self.one_in(2) { Side::Buy } else { Side::Sell }
+    }
+}
+
+fn instruments() -> Instruments {
+    let mut instruments = Instruments::new();
+    for name in ["BTC", "USDT", "ETH", "BNB"] {
+        instruments.intern_asset(Symbol::new(name).expect("a symbol")).expect("room");
+    }
+    for (symbol, base, quote, tick, lot, ..) in INSTRUMENTS {
+        instruments
+            .add(Instrument {
+                id: InstrumentId::NONE,
+                venue: VENUE,
+                symbol: Symbol::new(symbol).expect("a symbol"),
+                base,
+                quote,
+                price_precision: matching::PRECISION,
+                quantity_precision: matching::PRECISION,
+                tick: Price(tick),
+                lot: Quantity(lot),
+                quantity_min: Quantity(lot),
+                quantity_max: Quantity::ZERO,
+                market_quantity_max: Quantity::ZERO,
+                price_min: Price::ZERO,
+                price_max: Price::ZERO,
+                notional_min: Money::ZERO,
+                notional_max: Money::ZERO,
+                status: InstrumentStatus::Trading,
+            })
+            .expect("sensible");
+    }
+    instruments
+}
+
+fn config() -> RiskConfig {
+    let permissions: Vec<Permission> = (0..STRATEGIES)
+        .flat_map(|strategy| (0..4).map(move |id| Permission::all(StrategyId(strategy), InstrumentId(id))))
+        .collect();
+    let instrument =
+        InstrumentLimits { passive_collar_bps: 10_000, max_slippage_bps: 500, ..wide::INSTRUMENT };
+    RiskConfig {
+        limits: LimitsTable {
+            version: 1,
+            permissions: vec![Limits { ..wide::LIMITS }; permissions.len()],
+            instruments: vec![instrument; INSTRUMENTS.len()],
+            strategies: vec![StrategyLimits { ..wide::STRATEGY }; usize::from(STRATEGIES)],
+            accounts: vec![AccountLimits { ..wide::ACCOUNT }],
+        },
+        instruments: instruments(),
+        permissions,
+        shard_of_strategy: vec![0; usize::from(STRATEGIES)],
+        trading_state: TradingState::Active,
+        order_capacity: 8_192,
+        execution_capacity: 8_192,
+        position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+        currency: Some(USDT),
+        rate_sources: [(BTC, 0), (ETH, 1), (BNB, 3)]
+            .map(|(asset, id)| RateSource { asset, instrument: InstrumentId(id) })
+            .to_vec(),
+        latches: Vec::new(),
+        identity: None,
+    }
+}
+
+/// The risk stage with the other ends of its lanes.
+struct Engine {
+    risk: Risk,
+    now: Timestamp,
+    orders: Sender<OrderIntent>,
+    cancels: Sender<CancelIntent>,
+    marks: Sender<Mark>,
+    reports: Sender<GatewayMessage>,
+    approved: Receiver<Approved>,
+    canceled: Receiver<CancelIntent>,
+    updates: Receiver<OrderUpdate>,
+    displays: (Receiver<PositionReport>, Receiver<Notice>, Receiver<Latch>),
+    _cold: (Sender<RiskCommand>, channel::Sender<Box<LimitsTable>>, channel::Receiver<Box<LimitsTable>>),
+    _overrides: channel::Sender<Override>,
+}
+
+impl Engine {
+    fn new() -> Self {
+        let (commands, commands_in) = lane(16);
+        let (reports, reports_in) = lane(1_024);
+        let (cancels, cancels_in) = lane(1_024);
+        let (orders, orders_in) = lane(1_024);
+        let (marks, marks_in) = lane(1_024);
+        let (orders_out, approved) = approved_lane(1_024);
+        let (cancels_out, canceled) = lane(1_024);
+        let (updates_out, updates) = lane(1_024);
+        let (positions_out, positions) = lane(1_024);
+        let (notices_out, notices) = lane(1_024);
+        let (latches_out, latches) = lane(1_024);
+        let (limits, limits_in) = channel::bounded(4);
+        let (retire_limits, retired_limits) = channel::bounded(8);
+        let (overrides, overrides_in) = channel::bounded(4);
+        let lanes = RiskLanes {
+            commands: commands_in,
+            reports: vec![reports_in],
+            cancels: vec![cancels_in],
+            orders: vec![orders_in],
+            marks: vec![marks_in],
+            gateway_orders: vec![orders_out],
+            gateway_cancels: vec![cancels_out],
+            updates: vec![updates_out],
+            positions: positions_out,
+            latches: latches_out,
+            notices: notices_out,
+            limits: limits_in,
+            retired_limits: retire_limits,
+            overrides: overrides_in,
+        };
+        let mut risk =
+            Risk::new(&config(), lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("a good configuration");
+        for (asset, amount) in ASSETS.into_iter().zip(START) {
+            risk.start_balance(VENUE, asset, Money::from_scaled(amount, matching::PRECISION).expect("fits"));
+        }
+        let mut engine = Self {
+            risk,
+            now: Timestamp::from_millis(1_000),
+            orders,
+            cancels,
+            marks,
+            reports,
+            approved,
+            canceled,
+            updates,
+            displays: (positions, notices, latches),
+            _cold: (commands, limits, retired_limits),
+            _overrides: overrides,
+        };
+        let ready = GatewayMessage::Session { venue: VENUE, state: SessionState::Ready, received_ns: engine.now };
+        engine.reports.try_send(ready).expect("room");
+        engine.poll();
+        engine
+    }
+
+    fn poll(&mut self) {
+        self.risk.poll(self.now);
+        self.updates.drain(u64::MAX, |_| {});
+        self.displays.0.drain(u64::MAX, |_| {});
+        self.displays.1.drain(u64::MAX, |_| {});
+        self.displays.2.drain(u64::MAX, |_| {});
+    }
+}
+
+/// What the counts of a run are.
+#[derive(Debug, Default)]
+struct Counts {
+    orders: u64,
+    fills: u64,
+    duplicates: u64,
+    own_trades: u64,
+    fees_in_quote: u64,
+    fees_in_base: u64,
+    fees_in_third: u64,
+}
+
+/// The venue, the strategies, and what is on its way between them.
+struct World {
+    engine: Engine,
+    random: Random,
+    markets: Vec<Market>,
+    mids: [i64; 4],
+    ledger: Ledger,
+    update_id: u64,
+    sequence: u64,
+    executions: [u64; 4],
+    /// Our orders at the venue: whose, and how much of each is filled.
+    open: BTreeMap<OrderId, (Order, i64)>,
+    /// Reports that risk did not get yet, each with what it changes of the balances.
+    on_its_way: VecDeque<(ExecutionReport, [i128; 4])>,
+    /// The sum of those changes.
+    undelivered: [i128; 4],
+    /// Net quantity and quote cash before fees, by instrument, of what was delivered.
+    delivered: [(i128, i128); 4],
+    counts: Counts,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut ledger = Ledger::new(2, ASSETS.len());
+        for (asset, amount) in ASSETS.into_iter().zip(START) {
+            assert!(ledger.deposit(OURS, asset, amount) && ledger.deposit(OTHERS, asset, 1_000_000_000 * UNIT));
+        }
+        let market = |(_, base, quote, _, lot, _, in_bnb): (&str, AssetId, AssetId, i64, i64, i64, bool)| {
+            let fees = if in_bnb { Fees::default() } else { Fees { maker_ppm: 100, taker_ppm: 750 } };
+            Market::new(base, quote, Quantity(lot), fees)
+        };
+        let mut world = Self {
+            engine: Engine::new(),
+            random: Random(seed),
+            markets: INSTRUMENTS.map(market).into(),
+            mids: INSTRUMENTS.map(|(.., mid, _)| mid),
+            ledger,
+            update_id: 0,
+            sequence: 0,
+            executions: [0; 4],
+            open: BTreeMap::new(),
+            on_its_way: VecDeque::new(),
+            undelivered: [0; 4],
+            delivered: [(0, 0); 4],
+            counts: Counts::default(),
+        };
+        for id in 0..4 {
+            world.move_market(id);
+        }
+        world
+    }
+
+    /// The market moves by a few ticks: what rests may fill, and risk sees a mark.
+    fn move_market(&mut self, id: usize) {
+        let (_, _, _, tick, lot, first, _) = INSTRUMENTS[id];
+        let step = (self.random.below(9) as i64 - 4) * (first / 20_000 / tick).max(1) * tick;
+        self.mids[id] = (self.mids[id] + step).clamp(first * 9 / 10, first * 11 / 10);
+        let spread = (1 + self.random.below(3) as i64) * tick;
+        let (bid, ask) = (Price(self.mids[id] / tick * tick - spread), Price(self.mids[id] / tick * tick + spread));
+        let quantity = Quantity(lot * (1 + self.random.below(2_000) as i64));
+        self.update_id += 1;
+        let mut reports = Vec::new();
+        let market = &mut self.markets[id];
+        market.quote(&mut self.ledger, self.update_id, (bid, quantity), (ask, quantity), &mut reports);
+        self.take(id, None, &reports);
+        let (received_ns, instrument) = (self.engine.now, InstrumentId(id as u32));
+        let quote =
+            Quote { bid, ask, bid_quantity: quantity, ask_quantity: quantity, received_ns, ..Quote::default() };
+        self.engine.marks.try_send(Mark { instrument, quote }).expect("room");
+    }
+
+    /// A strategy wants something.
+    fn decide(&mut self) {
+        let random = &mut self.random;
+        let (strategy, id) = (StrategyId(random.below(u64::from(STRATEGIES)) as u16), random.below(4) as usize);
+        let (_, _, _, tick, lot, ..) = INSTRUMENTS[id];
+        let (side, kind) = (random.side(), random.below(8));
+        let mid = self.mids[id] / tick * tick;
+        let away = tick * (random.below(12) as i64 - 4);
+        let (order_type, price, time_in_force) = match kind {
+            0 => (OrderType::Market, 0, TimeInForce::GoodTillCanceled),
+            1 => (OrderType::Limit, mid + side.sign() * 3 * tick, TimeInForce::FillOrKill),
+            2..=3 => (OrderType::Limit, mid + side.sign() * 2 * tick, TimeInForce::ImmediateOrCancel),
+            _ => (OrderType::Limit, mid - side.sign() * away, TimeInForce::GoodTillCanceled),
+        };
+        self.sequence += 1;
+        let order = Order {
+            client_order_id: ClientOrderId::new(1, strategy, self.sequence).expect("in range"),
+            price: Price(price),
+            quantity: Quantity(lot * (1 + random.below(600) as i64)),
+            instrument: InstrumentId(id as u32),
+            strategy,
+            side,
+            order_type,
+            time_in_force,
+            ..Order::default()
+        };
+        let now = self.engine.now;
+        let stamp = MarketStamp {
+            bid: Price(mid - tick),
+            ask: Price(mid + tick),
+            data_ns: now,
+            near_depth: Quantity(i64::MAX),
+            is_synced: true,
+        };
+        let intent = OrderIntent { order, stamp, received_ns: now, decided_ns: now };
+        self.engine.orders.try_send(intent).expect("room");
+    }
+
+    /// A strategy takes an order back.
+    fn take_back(&mut self) {
+        let count = self.open.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let (order, _) = *self.open.values().nth(self.random.below(count) as usize).expect("within");
+        let cancel = CancelIntent {
+            client_order_id: order.client_order_id,
+            instrument: order.instrument,
+            strategy: order.strategy,
+            decided_ns: self.engine.now,
+        };
+        self.engine.cancels.try_send(cancel).expect("room");
+    }
+
+    /// The venue does what risk passed on.
+    fn trade(&mut self) {
+        while let Some(approved) = self.engine.approved.next() {
+            self.place(approved.order());
+        }
+        while let Some(cancel) = self.engine.canceled.next() {
+            let (order, id) = (OrderId(cancel.client_order_id.0), cancel.instrument.index());
+            let is_there = self.markets[id].cancel(&mut self.ledger, order).is_some();
+            let kind = if is_there { ReportKind::Canceled } else { ReportKind::CancelRejected };
+            let filled = self.open.get(&order).map_or(0, |(_, filled)| *filled);
+            if is_there {
+                self.open.remove(&order);
+            }
+            self.say(id, cancel.client_order_id, kind, filled);
+        }
+    }
+
+    fn place(&mut self, order: &Order) {
+        self.counts.orders += 1;
+        let (order_id, id) = (OrderId(order.client_order_id.0), order.instrument.index());
+        let new = NewOrder {
+            id: order_id,
+            account: OURS,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            price: order.price,
+            size: Size::Base(order.quantity),
+            is_post_only: order.is_post_only,
+            // So that nobody but risk keeps our orders from each other.
+            self_trade: SelfTrade::Allowed,
+            trigger: None,
+        };
+        let mut reports = Vec::new();
+        match self.markets[id].place(&mut self.ledger, &new, &mut reports) {
+            Ok(_) => {
+                self.open.insert(order_id, (*order, 0));
+                self.say(id, order.client_order_id, ReportKind::Accepted, 0);
+                self.take(id, Some(order_id), &reports);
+            }
+            // Buying power is risk's to know: the venue never has to say so.
+            Err(refusal) => {
+                assert_ne!(refusal, Refusal::InsufficientBalance, "{order:?}");
+                self.say(id, order.client_order_id, ReportKind::Rejected, 0);
+            }
+        }
+    }
+
+    fn say(&mut self, id: usize, client_order_id: ClientOrderId, kind: ReportKind, filled: i64) {
+        let report = ExecutionReport {
+            client_order_id,
+            kind,
+            venue_order_id: client_order_id.0,
+            cumulative_quantity: Quantity(filled),
+            instrument: InstrumentId(id as u32),
+            ..ExecutionReport::default()
+        };
+        self.on_its_way.push_back((report, [0; 4]));
+    }
+
+    /// Puts what the venue did into reports.
+    fn take(&mut self, id: usize, taker: Option<OrderId>, reports: &[Report]) {
+        for report in reports {
+            match report {
+                Report::Fill(fill) => self.fill(id, taker, fill),
+                Report::Ended { order, why } => {
+                    assert_eq!(*why, Ended::Unfilled);
+                    if let Some((order, filled)) = self.open.remove(order) {
+                        self.say(id, order.client_order_id, ReportKind::Expired, filled);
+                    }
+                }
+                Report::Triggered(_) => {}
+            }
+        }
+    }
+
+    fn fill(&mut self, id: usize, taker: Option<OrderId>, fill: &matching::Fill) {
+        let (_, base, quote, .., in_bnb) = INSTRUMENTS[id];
+        if taker.is_some_and(|taker| taker != fill.order) {
+            self.counts.own_trades += 1;
+        }
+        let (order, filled) = self.open.get_mut(&fill.order).expect("one of ours");
+        *filled += fill.quantity.0;
+        let (order, filled) = (*order, *filled);
+        if filled == order.quantity.0 {
+            self.open.remove(&fill.order);
+        }
+        let (mut fee, mut fee_asset) = (fill.fee, fill.fee_asset);
+        if in_bnb {
+            // Three quarters of a thousandth, at some price of BNB.
+            (fee, fee_asset) = (1 + fill.amount / 700_000 + self.random.below(7) as i64, BNB);
+            assert!(self.ledger.deposit(OURS, BNB, -fee), "fees are covered");
+        }
+        match fee_asset {
+            asset if asset == quote => self.counts.fees_in_quote += 1,
+            asset if asset == base => self.counts.fees_in_base += 1,
+            _ => self.counts.fees_in_third += 1,
+        }
+        self.executions[id] += 1;
+        let report = ExecutionReport {
+            client_order_id: order.client_order_id,
+            kind: ReportKind::Fill,
+            venue_order_id: order.client_order_id.0,
+            execution_id: self.executions[id],
+            last_price: fill.price,
+            last_quantity: fill.quantity,
+            cumulative_quantity: Quantity(filled),
+            fee,
+            fee_asset,
+            instrument: order.instrument,
+            side: order.side,
+            liquidity: fill.liquidity,
+            ..ExecutionReport::default()
+        };
+        let sign = i128::from(order.side.sign());
+        let mut change = [0; 4];
+        change[base.index()] += sign * i128::from(fill.quantity.0);
+        change[quote.index()] -= sign * i128::from(fill.amount);
+        change[fee_asset.index()] -= i128::from(fee);
+        for (sum, change) in self.undelivered.iter_mut().zip(change) {
+            *sum += change;
+        }
+        self.on_its_way.push_back((report, change));
+    }
+
+    /// Risk gets what is on its way: out of order now and then, and now and then twice.
+    fn deliver(&mut self) {
+        while !self.on_its_way.is_empty() {
+            let ahead = if self.random.one_in(6) { self.random.below(self.on_its_way.len() as u64) as usize } else { 0 };
+            let (report, change) = self.on_its_way.remove(ahead).expect("within");
+            let times = if self.random.one_in(50) { 2 } else { 1 };
+            for _ in 0..times {
+                self.engine.reports.try_send(GatewayMessage::Report(report)).expect("room");
+            }
+            self.engine.poll();
+            self.counts.duplicates += u64::from(times == 2 && report.kind == ReportKind::Fill);
+            if report.kind == ReportKind::Fill {
+                self.counts.fills += 1;
+                for (sum, change) in self.undelivered.iter_mut().zip(change) {
+                    *sum -= change;
+                }
+                let id = report.instrument.index();
+                let (_, base, quote, ..) = INSTRUMENTS[id];
+                let fee = |asset: AssetId| if report.fee_asset == asset { i128::from(report.fee) } else { 0 };
+                let (held, cash) = &mut self.delivered[id];
+                *held += change[base.index()] + fee(base);
+                *cash += change[quote.index()] + fee(quote);
+                self.check(id);
+            }
+        }
+    }
+
+    /// All books add up.
+    fn check(&self, id: usize) {
+        let risk = &self.engine.risk;
+        let ledger = risk.ledger(VENUE).expect("there");
+        let strategies = (0..STRATEGIES).map(StrategyId).chain([StrategyId::NONE]);
+        let mut sums = [Money::ZERO; 4];
+        for share in strategies.filter_map(|strategy| risk.share(strategy)) {
+            for (sum, asset) in sums.iter_mut().zip(ASSETS) {
+                *sum = sum.saturating_add(share.change(asset));
+            }
+        }
+        for (sum, asset) in sums.into_iter().zip(ASSETS) {
+            let held = self.ledger.balance(OURS, asset);
+            let venue = i128::from(held.free) + i128::from(held.locked) - self.undelivered[asset.index()];
+            let venue = Money(venue * 10_000_000_000);
+            let start = Money(i128::from(START[asset.index()]) * 10_000_000_000);
+            assert_eq!(start.saturating_add(sum), venue, "{asset:?} after {} fills", self.counts.fills);
+            assert_eq!(ledger.balance(asset), venue, "{asset:?} after {} fills", self.counts.fills);
+        }
+        let (mut quantity, mut cash) = (0, 0);
+        for holding in risk.holdings().iter().filter(|holding| holding.permission.instrument.index() == id) {
+            quantity += i128::from(holding.position.quantity().0);
+            cash += holding.position.realized().0 - holding.position.open_cost().0;
+        }
+        let (held, paid) = self.delivered[id];
+        assert_eq!((quantity, cash), (held, paid * 10_000_000_000), "after {} fills", self.counts.fills);
+    }
+}
+
+#[test]
+fn books_add_up_at_every_fill() {
+    let is_long = std::env::var("GANNET_LONG").is_ok_and(|value| value == "yes");
+    let wanted = if is_long { 1_000_000 } else { 100_000 };
+    let mut world = World::new(0x9E37_79B9_7F4A_7C15);
+    while world.counts.fills < wanted {
+        world.engine.now = world.engine.now.plus(2_000_000);
+        let id = world.random.below(4) as usize;
+        world.move_market(id);
+        for _ in 0..=world.random.below(6) {
+            world.decide();
+        }
+        for _ in 0..world.random.below(3) {
+            world.take_back();
+        }
+        world.engine.poll();
+        world.trade();
+        world.deliver();
+    }
+    let denied: Vec<_> = world.engine.risk.denied().collect();
+    println!("{:?}; denied {denied:?}", world.counts);
+    let Counts { fees_in_quote, fees_in_base, fees_in_third, duplicates, .. } = world.counts;
+    assert!([fees_in_quote, fees_in_base, fees_in_third, duplicates].iter().all(|&count| count > 1_000));
+    let power = denied.iter().find(|(reason, _)| *reason == DenialReason::InsufficientBuyingPower);
+    assert!(power.is_some_and(|(_, count)| *count > 100), "buying power never ran out");
+    // Nothing is held back for orders that have ended.
+    while let Some((order, _)) = world.open.values().next().copied() {
+        let cancel = CancelIntent {
+            client_order_id: order.client_order_id,
+            instrument: order.instrument,
+            strategy: order.strategy,
+            decided_ns: world.engine.now,
+        };
+        world.engine.cancels.try_send(cancel).expect("room");
+        world.engine.now = world.engine.now.plus(1_000_000_000);
+        world.engine.poll();
+        world.trade();
+        world.deliver();
+    }
+    let ledger = world.engine.risk.ledger(VENUE).expect("there");
+    assert_eq!(ASSETS.map(|asset| ledger.reserved(asset)), [Money::ZERO; 4]);
+    assert!(world.engine.risk.holdings().iter().all(|holding| {
+        holding.open_orders == 0 && holding.capital.reserved(&holding.exposure) == Money::ZERO
+    }));
+}
