@@ -244,13 +244,17 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_allowed() {
 #[test]
 fn every_help_text_has_examples() {
     let root = text(&output(&["--help"]).stdout);
-    for command in ["demo", "run", "check", "exchange", "watchdog", "strategies"] {
+    for command in ["demo", "run", "check", "ctl", "exchange", "watchdog", "strategies"] {
         assert!(root.contains(command), "{root}");
         let output = output(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         let help = text(&output.stdout);
         assert!(help.contains("Examples:"), "{help}");
         assert!(help.contains(&format!("gannet {command}")), "{help}");
+    }
+    for command in ["kill", "release", "approve", "reset", "limits", "override", "status", "keygen"] {
+        let help = text(&output(&["ctl", command, "--help"]).stdout);
+        assert!(help.contains("Examples:") && help.contains(&format!("gannet ctl {command}")), "{help}");
     }
     assert!(text(&output(&["--version"]).stdout).starts_with("gannet "));
 }
@@ -475,7 +479,7 @@ fn secrets_are_refused_without_being_told() {
     for command in ["run", "check"] {
         try_with(command, &["venue simulated: secret: ", "PEM"]);
     }
-    for command in ["demo", "run", "check", "exchange", "watchdog", "strategies"] {
+    for command in ["demo", "run", "check", "ctl", "exchange", "watchdog", "strategies"] {
         let output = gannet(&[command, "--help"]).env("GANNET_TEST_KEY", CANARY).output().unwrap();
         said += &everything(&output);
     }

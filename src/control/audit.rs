@@ -52,10 +52,11 @@ impl Entry {
     }
 }
 
-/// The newest line about a request.
+/// Every line about a request, oldest first.
 #[must_use]
-pub fn newest_of(dir: &DataDir, request: &str) -> Option<Entry> {
-    let text = dir.read(FILE).ok()?;
-    let entries = text.lines().rev().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
-    entries.into_iter().find(|entry| entry.request == request)
+pub fn about(dir: &DataDir, request: &str) -> Vec<Entry> {
+    // However long it has become.
+    let text = std::fs::read_to_string(dir.file(FILE)).unwrap_or_default();
+    let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
+    entries.filter(|entry| entry.request == request).collect()
 }

@@ -6,6 +6,7 @@
 //! | `state.json` | what a restart must not forget ([`state`](super::state)) |
 //! | `kill` | a killed scope a line ([`kill_file`](super::kill_file)) |
 //! | `requests/` | what operators ask for, signed ([`requests`](super::requests)) |
+//! | `status.json` | what the engine shows ([`standing`](super::standing)) |
 //! | `audit.jsonl` | who decided what ([`audit`](super::audit)) |
 //!
 //! Only its owner may enter it. Everything in it is written by few and read by many: a file appears whole or not at all.
@@ -195,14 +196,28 @@ impl DataDir {
     /// # Errors
     /// Where the disk refuses; the old file stands then.
     pub fn replace(&self, name: &str, text: &str) -> Result<(), DataError> {
+        self.put(name, text, true)
+    }
+
+    /// Puts a file in place whole, but waits for no disk: a loss of power may take it.
+    ///
+    /// # Errors
+    /// Where the disk refuses; the old file stands then.
+    pub fn show(&self, name: &str, text: &str) -> Result<(), DataError> {
+        self.put(name, text, false)
+    }
+
+    fn put(&self, name: &str, text: &str, is_durable: bool) -> Result<(), DataError> {
         let path = self.file(name);
         let beside = path.with_extension("tmp");
         let write = || {
             let mut file = private().truncate(true).open(&beside)?;
             file.write_all(text.as_bytes())?;
-            file.sync_all()?;
+            if is_durable {
+                file.sync_all()?;
+            }
             fs::rename(&beside, &path)?;
-            path.parent().map_or(Ok(()), sync_folder)
+            path.parent().filter(|_| is_durable).map_or(Ok(()), sync_folder)
         };
         write().map_err(|error: io::Error| DataError::new(&path, error, LOOK))
     }

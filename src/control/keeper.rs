@@ -8,6 +8,7 @@ use super::data_dir::{DataDir, DataError};
 use super::kill_file::KillWatch;
 use super::names::{ENGINE, Names};
 use super::office::{Office, Premises};
+use super::standing::Shown;
 use super::state::State;
 use crate::risk::{KillScope, KillSwitch};
 use crate::types::Latch;
@@ -24,6 +25,8 @@ const INTERVAL: Duration = Duration::from_millis(5);
 const WRITE_INTERVAL: Duration = Duration::from_millis(200);
 /// How often it looks for operators' requests.
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+/// How often operators are shown the newest state.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Changes under way to it; while they fill the channel, the plane leaves them in risk's lane.
 const LATCHES: usize = 1_024;
 
@@ -31,6 +34,8 @@ const LATCHES: usize = 1_024;
 pub struct Keeper {
     /// What risk says must outlive the process goes here.
     pub latches: Sender<Latch>,
+    /// What operators are shown goes here; while one waits, there is room for no other.
+    pub shown: Sender<Shown>,
     offices: Sender<Office>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -42,6 +47,8 @@ struct Work {
     switch: KillSwitch,
     watch: KillWatch,
     latches: Receiver<Latch>,
+    shown: Receiver<Shown>,
+    shown_at: Option<Instant>,
     offices: Receiver<Office>,
     /// Open once the venues have told what there is to trade.
     office: Option<Office>,
@@ -75,12 +82,15 @@ impl Keeper {
         let watch = KillWatch::start(dir.clone(), names.clone(), switch.clone())?;
         let (latches, of_plane) = bounded(LATCHES);
         let (offices, office) = bounded(1);
+        let (shown, to_show) = bounded(1);
         let mut work = Work {
             dir,
             names,
             switch,
             watch,
             latches: of_plane,
+            shown: to_show,
+            shown_at: None,
             offices: office,
             office: None,
             looked_at: Instant::now(),
@@ -107,7 +117,7 @@ impl Keeper {
         };
         let thread = std::thread::Builder::new().name("keeper".to_owned()).spawn(run);
         let thread = thread.map_err(|error| format!("the thread that keeps the state: {error}"))?;
-        Ok(Self { latches, offices, is_over, thread: Some(thread) })
+        Ok(Self { latches, shown, offices, is_over, thread: Some(thread) })
     }
 
     /// From now on operators' requests are judged.
@@ -139,6 +149,20 @@ impl Work {
         self.take();
         self.write();
         self.serve();
+        self.show();
+    }
+
+    /// Shows operators the newest state, once a second.
+    fn show(&mut self) {
+        if self.shown_at.is_some_and(|at| at.elapsed() < SHOW_INTERVAL) {
+            return;
+        }
+        let Ok(shown) = self.shown.try_recv() else { return };
+        self.shown_at = Some(Instant::now());
+        let text = serde_json::to_string(&shown).unwrap_or_default();
+        if let Err(problem) = self.dir.show(Shown::FILE, &text) {
+            self.tell(Some(problem));
+        }
     }
 
     /// Judges what operators ask for.

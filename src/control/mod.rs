@@ -21,6 +21,7 @@ pub mod office;
 pub mod operators;
 pub mod plane;
 pub mod requests;
+pub mod standing;
 pub mod state;
 pub mod status;
 pub mod summary;

@@ -391,7 +391,7 @@ mod tests {
         fn put(&mut self, signed: &Signed) -> Entry {
             signed.store(&self.dir).expect("stored");
             self.poll();
-            audit::newest_of(&self.dir, &signed.request().expect("one").id).expect("told")
+            audit::about(&self.dir, &signed.request().expect("one").id).pop().expect("told")
         }
 
         fn poll(&mut self) {
@@ -560,6 +560,6 @@ mod tests {
         std::fs::write(&path, "{}").expect("written");
         scene.poll();
         assert!(!path.exists());
-        assert_eq!(audit::newest_of(&scene.dir, "0123456789abcdef").expect("told").outcome, "refused");
+        assert_eq!(audit::about(&scene.dir, "0123456789abcdef")[0].outcome, "refused");
     }
 }

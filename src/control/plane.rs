@@ -4,6 +4,7 @@ use super::assemble::WarmUp;
 use super::client::{ClientError, VenueClient};
 use super::keeper::Keeper;
 use super::office::Order;
+use super::standing::Shown;
 use super::status::{Status, is_warning};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{ColdEnds, Counters};
@@ -71,8 +72,9 @@ pub struct Plane {
     outgoing: Vec<VecDeque<FeedMessage>>,
     fetched: mpsc::UnboundedReceiver<Fetched>,
     results: mpsc::UnboundedSender<Fetched>,
-    /// To the keeper.
+    /// To the keeper: what must outlive the process, and what operators are shown.
     latches: Option<Sender<Latch>>,
+    shown: Option<Sender<Shown>>,
     /// What operators decided, from the keeper.
     orders: Option<Receiver<Order>>,
     /// Commands to risk that had no room yet.
@@ -107,6 +109,7 @@ impl Plane {
             fetched,
             results,
             latches: None,
+            shown: None,
             orders: None,
             commands: VecDeque::new(),
             seed,
@@ -115,7 +118,8 @@ impl Plane {
 
     /// What must outlive the process goes to the keeper from now on, and what operators decide comes from there.
     pub fn keep_with(&mut self, keeper: &Keeper, orders: Receiver<Order>) {
-        (self.latches, self.orders) = (Some(keeper.latches.clone()), Some(orders));
+        (self.latches, self.shown) = (Some(keeper.latches.clone()), Some(keeper.shown.clone()));
+        self.orders = Some(orders);
     }
 
     /// Fetches the bars of the past; they go to the feeds as they come. Bars that cannot be had are asked for again
@@ -160,6 +164,9 @@ impl Plane {
             self.drain();
             if until_draw == 0 {
                 until_draw = DRAW_EVERY;
+                if let Some(keeper) = self.shown.as_ref().filter(|keeper| keeper.is_empty()) {
+                    let _ = keeper.try_send(self.status.shown(self.open_orders()));
+                }
                 if let Err(error) = display.show(&self.status, &self.counters) {
                     warn!("the display is gone: {error}");
                 }

@@ -1,11 +1,15 @@
 //! What displays show: the newest of everything that the hot plane tells.
 
-use crate::types::{Instruments, Notice, NoticeCode, PositionReport, SentOrder};
+use super::requests::now_ms;
+use super::standing::Shown;
+use crate::types::{DenialReason, Instruments, Notice, NoticeCode, PositionReport, SentOrder};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Lines of notices kept for displays.
 const LINES_MAX: usize = 64;
+/// The trading states in words, by number.
+const TRADING_STATES: [&str; 4] = ["active", "reduce-only", "cancel-only", "halted"];
 
 /// The newest state, fed by the cold plane's loop.
 pub struct Status {
@@ -17,6 +21,10 @@ pub struct Status {
     pub tick_to_trade: Histogram<u64>,
     /// The newest notices in words, oldest first, each with how often it came in a row.
     pub lines: VecDeque<(String, u64)>,
+    /// The engine's trading state, as its number.
+    trading_state: i128,
+    /// Breakers that stopped something, with the newest words, by reason.
+    breakers: BTreeMap<&'static str, String>,
     instruments: Instruments,
     strategies: Vec<String>,
 }
@@ -34,6 +42,8 @@ impl Status {
             denied: BTreeMap::new(),
             tick_to_trade: Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that the histogram takes"),
             lines: VecDeque::with_capacity(LINES_MAX),
+            trading_state: 0,
+            breakers: BTreeMap::new(),
             instruments,
             strategies,
         }
@@ -58,6 +68,13 @@ impl Status {
             *self.denied.entry(notice.reason.name()).or_default() += 1;
         }
         let line = self.in_words(notice);
+        match notice.code {
+            NoticeCode::TradingStateChanged => self.trading_state = notice.observed,
+            NoticeCode::BreakerTripped => drop(self.breakers.insert(notice.reason.name(), line.clone())),
+            NoticeCode::BreakerReset if notice.reason == DenialReason::None => self.breakers.clear(),
+            NoticeCode::BreakerReset => drop(self.breakers.remove(notice.reason.name())),
+            _ => {}
+        }
         match self.lines.back_mut() {
             Some((last, count)) if *last == line => *count += 1,
             _ => {
@@ -68,6 +85,19 @@ impl Status {
             }
         }
         line
+    }
+
+    /// What `gannet ctl status` shows of it.
+    #[must_use]
+    pub fn shown(&self, open_orders: u64) -> Shown {
+        let state = TRADING_STATES.get(usize::try_from(self.trading_state).unwrap_or(usize::MAX));
+        Shown {
+            at_ms: now_ms(),
+            trading_state: (*state.unwrap_or(&"?")).to_owned(),
+            breakers: self.breakers.iter().map(|(reason, words)| ((*reason).to_owned(), words.clone())).collect(),
+            open_orders,
+            denied: self.denied.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        }
     }
 
     /// The strategy's configured name.

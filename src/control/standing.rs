@@ -1,0 +1,154 @@
+//! How things stand, as the data directory tells: for `gannet ctl status`, whether an engine runs or not.
+
+use super::data_dir::DataDir;
+use super::requests::{self, Signed, now_ms};
+use super::state::{Quarantine, State, WatchdogLatch};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What the engine itself shows, once a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shown {
+    /// When, in ms since the epoch.
+    pub at_ms: u64,
+    /// The trading state of the engine.
+    pub trading_state: String,
+    /// Breakers that stopped something, by reason, with the notice's words.
+    pub breakers: BTreeMap<String, String>,
+    /// Orders that are not proven ended.
+    pub open_orders: u64,
+    /// How often each reason denied.
+    pub denied: BTreeMap<String, u64>,
+}
+
+impl Shown {
+    /// The file's name in the data directory. It is not synced: what it says is over when the engine is.
+    pub const FILE: &'static str = "status.json";
+}
+
+/// Everything that an operator wants to know first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Where.
+    pub data_dir: String,
+    /// The running engine's process id.
+    pub engine: Option<u32>,
+    /// The newest engine start's number.
+    pub epoch: u32,
+    /// What is killed.
+    pub kills: BTreeSet<String>,
+    /// Strategies that are not to run.
+    pub quarantined: BTreeMap<String, Quarantine>,
+    /// Strategies that a limit over time has stopped, with the limits.
+    pub tripped: BTreeMap<String, Vec<&'static str>>,
+    /// That the watchdog fired.
+    pub watchdog: Option<WatchdogLatch>,
+    /// Until when venues want no request, in ms since the epoch; those that are over are left out.
+    pub bans: BTreeMap<String, u64>,
+    /// Requests that wait for a signature.
+    pub requests: Vec<Waiting>,
+    /// What the engine shows; none where none runs.
+    pub shown: Option<Shown>,
+}
+
+/// A request that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// Its number.
+    pub id: String,
+    /// What is asked for.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// Until when it may be approved, in ms since the epoch.
+    pub expires_at_ms: u64,
+}
+
+impl Standing {
+    /// How things stand in this directory now.
+    ///
+    /// # Errors
+    /// Where the state cannot be read or trusted.
+    pub fn of(dir: &DataDir) -> Result<Self, String> {
+        let (state, now_ms) = (dir.state().map_err(|error| error.to_string())?, now_ms());
+        let engine = dir.engine();
+        let shown = dir.read(Shown::FILE).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let mut requests: Vec<Waiting> = requests::waiting(dir)
+            .iter()
+            .filter_map(|id| Signed::load(dir, id).ok()?.request().ok())
+            .filter(|request| request.expires_at_ms > now_ms)
+            .map(|request| Waiting {
+                id: request.id,
+                what: request.action.to_string(),
+                reason: request.reason,
+                expires_at_ms: request.expires_at_ms,
+            })
+            .collect();
+        requests.sort_by(|a, b| a.expires_at_ms.cmp(&b.expires_at_ms));
+        Ok(Self {
+            data_dir: dir.path().display().to_string(),
+            engine,
+            epoch: state.epoch,
+            tripped: tripped(&state),
+            kills: state.kills,
+            quarantined: state.quarantined,
+            watchdog: state.watchdog,
+            bans: state.bans.into_iter().filter(|(_, until_ms)| *until_ms > now_ms).collect(),
+            requests,
+            shown: shown.filter(|_| engine.is_some()),
+        })
+    }
+}
+
+/// The strategies that a limit over time has stopped. A day's loss counts for its own day, which risk knows.
+fn tripped(state: &State) -> BTreeMap<String, Vec<&'static str>> {
+    let of = |(name, strategy): (&String, &super::state::StrategyState)| {
+        let limits = [
+            (strategy.is_loss_tripped, "DAILY_LOSS_LIMIT"),
+            (strategy.is_drawdown_tripped, "MAX_DRAWDOWN"),
+            (strategy.is_repeat_tripped, "REPEAT_EXECUTION"),
+        ];
+        let names: Vec<&str> = limits.into_iter().filter(|(is_tripped, _)| *is_tripped).map(|(_, name)| name).collect();
+        (!names.is_empty()).then(|| (name.clone(), names))
+    };
+    state.strategies.iter().filter_map(of).collect()
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let none = || "none".to_owned();
+        let list = |items: Vec<String>| if items.is_empty() { none() } else { items.join(", ") };
+        let engine = self.engine.map_or("none runs".to_owned(), |pid| format!("process {pid}, epoch {}", self.epoch));
+        writeln!(f, "data directory  {}", self.data_dir)?;
+        writeln!(f, "engine          {engine}")?;
+        if let Some(shown) = &self.shown {
+            writeln!(f, "trading state   {}", shown.trading_state)?;
+            writeln!(f, "open orders     {}", shown.open_orders)?;
+            writeln!(f, "breakers        {}", list(shown.breakers.values().cloned().collect()))?;
+            writeln!(
+                f,
+                "denied          {}",
+                list(shown.denied.iter().map(|(name, count)| format!("{name} {count}")).collect())
+            )?;
+        }
+        writeln!(f, "killed          {}", list(self.kills.iter().cloned().collect()))?;
+        let quarantined = self.quarantined.iter().map(|(name, why)| format!("{name} ({})", why.reason));
+        writeln!(f, "quarantined     {}", list(quarantined.collect()))?;
+        let tripped = self.tripped.iter().map(|(name, limits)| format!("{name} ({})", limits.join(", ")));
+        writeln!(f, "tripped         {}", list(tripped.collect()))?;
+        let fired = |latch: &WatchdogLatch| {
+            format!("fired: {}; {}", latch.cause, if latch.is_flat { "flat" } else { "NOT FLAT YET" })
+        };
+        writeln!(f, "watchdog        {}", self.watchdog.as_ref().map_or("has not fired".to_owned(), fired))?;
+        for (venue, until_ms) in &self.bans {
+            writeln!(f, "banned          {venue} for {} s more", until_ms.saturating_sub(now_ms()) / 1_000)?;
+        }
+        for request in &self.requests {
+            let left_s = request.expires_at_ms.saturating_sub(now_ms()) / 1_000;
+            writeln!(f, "request         {} {}: {} ({left_s} s left)", request.id, request.what, request.reason)?;
+        }
+        Ok(())
+    }
+}
