@@ -366,6 +366,43 @@ fn nothing_configured_denies_everything() {
     }
 }
 
+#[test]
+fn each_limit_that_is_not_configured_denies_by_itself() {
+    let changes: [(i128, fn(&mut LimitsTable)); 22] = [
+        (10, |limits| limits.strategies[0].duplicate_window_ns = 0),
+        (10, |limits| limits.strategies[0].max_duplicates = 0),
+        (11, |limits| limits.instruments[0].max_data_age_ns = 0),
+        (13, |limits| limits.instruments[0].collar_bps = 0),
+        (13, |limits| limits.instruments[0].passive_collar_bps = 0),
+        (13, |limits| limits.instruments[0].max_slippage_bps = 0),
+        (14, |limits| limits.instruments[0].max_drift_bps = 0),
+        (14, |limits| limits.instruments[0].drift_window_ns = 0),
+        (16, |limits| limits.permissions[0].max_order_quantity = Quantity::ZERO),
+        (16, |limits| limits.instruments[0].max_depth_share_bps = 0),
+        (17, |limits| limits.permissions[0].max_order_notional = Money::ZERO),
+        (18, |limits| limits.permissions[0].max_position = Quantity::ZERO),
+        (18, |limits| limits.instruments[0].max_position = Quantity::ZERO),
+        (21, |limits| limits.strategies[0].max_open_orders = 0),
+        (21, |limits| limits.instruments[0].max_open_orders = 0),
+        (21, |limits| limits.accounts[0].max_open_orders = 0),
+        (21, |limits| limits.instruments[0].max_resting_notional = Money::ZERO),
+        (24, |limits| limits.instruments[0].rate = RateLimit::NONE),
+        (25, |limits| limits.accounts[0].max_budget_percent = 0),
+        (26, |limits| limits.strategies[0].max_repeat_executions = 0),
+        (27, |limits| limits.strategies[0].ratio_window_ns = 0),
+        (27, |limits| limits.strategies[0].max_order_to_trade = 0),
+    ];
+    for (control, take_away) in changes {
+        let mut config = config();
+        let mut rig = Rig::new(&config);
+        change(&mut rig, &mut config, take_away);
+        let mut intent = rig.intent(Side::Buy, 20);
+        (intent.order.order_type, intent.order.price) = (OrderType::Market, Price::ZERO);
+        let denial = Denial { reason: DenialReason::LimitNotConfigured, limit: 0, observed: control };
+        assert_eq!(send(&mut rig, &intent), Some(denial));
+    }
+}
+
 fn an_override(rig: &Rig) -> Override {
     Override {
         strategy: StrategyId(0),

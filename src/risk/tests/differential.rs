@@ -643,7 +643,8 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
         let now = rig.now;
         // Cancels that are sent again go out before anything else of this instant.
         rig.poll();
-        rig.gateway_cancels.drain(u64::MAX, |cancel| history.push((now, Event::Cancel(cancel.strategy, cancel.instrument))));
+        rig.gateway_cancels
+            .drain(u64::MAX, |cancel| history.push((now, Event::Cancel(cancel.strategy, cancel.instrument))));
         match random.below(1_000) {
             0..=499 => {
                 let mut intent = random_intent(&mut rig, &mut random, now);
