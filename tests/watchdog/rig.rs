@@ -73,8 +73,22 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// An exchange, and a configuration for an engine: the demo's market maker, and where it is `stuck`, that strategy too.
-    pub fn new(strategy: &str) -> Self {
+    /// An exchange, and a configuration for an engine: the demo's.
+    pub fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    /// The same with the strategy that never returns in the place of the second one, and with its limits.
+    pub fn stuck(engine: &str) -> Self {
+        Self::with(|config| {
+            config
+                .replace("layout = \"auto\"", engine)
+                .replace("name = \"reverter\"\nkind = \"mean_reversion\"", "name = \"stuck\"\nkind = \"stuck\"")
+                .replace("length = 20\nwidth = 1.0\norder_quantity = 0.001\nposition_max = 0.1\n", "")
+        })
+    }
+
+    fn with(change: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (exchange, address) = exchange();
         for name in ["key", "secret"] {
@@ -85,19 +99,13 @@ impl Rig {
         let source = |name: &str| format!("{{ file = {:?} }}", folder.path().join(name));
         let brought = "{ env = \"the demo brings its own\" }";
         let engine = format!("[engine]\ndata_dir = {:?}\nkill_after_ms = 3000", folder.path().join("data"));
-        let mut config = include_str!("../../src/control/demo.toml")
+        let config = include_str!("../../src/control/demo.toml")
             .replace("[engine]", &engine)
             .replace("ADDRESS", &address.to_string())
             .replace("key_kind = \"ed25519\"", "key_kind = \"hmac\"")
             .replace(&format!("api_key = {brought}"), &format!("api_key = {}", source("key")))
             .replace(&format!("secret = {brought}"), &format!("secret = {}", source("secret")));
-        if strategy == "stuck" {
-            // In the place of the second strategy, with its limits.
-            config =
-                config.replace("name = \"reverter\"\nkind = \"mean_reversion\"", "name = \"stuck\"\nkind = \"stuck\"");
-            config = config.replace("length = 20\nwidth = 1.0\norder_quantity = 0.001\nposition_max = 0.1\n", "");
-        }
-        std::fs::write(folder.path().join("gannet.toml"), config).unwrap();
+        std::fs::write(folder.path().join("gannet.toml"), change(config)).unwrap();
         File::create(folder.path().join("log")).unwrap();
         let account = Account { address, api_key: "demo".to_owned(), signer: Signer::Hmac("demo".to_owned()) };
         Self { folder, exchange, account }
@@ -200,6 +208,9 @@ impl Drop for Rig {
                     }
                 }
             }
+        }
+        if let Some(directory) = self.state()["directory"].as_str() {
+            let _ = std::fs::remove_file(format!("/dev/shm/gannet-{directory}"));
         }
         if std::thread::panicking() {
             eprintln!("{}", self.log());

@@ -52,6 +52,8 @@ impl Guard {
             kill,
             arguments,
             child: None,
+            obeyed: page.alarm(),
+            released: page.alarm(),
             next: Instant::now(),
             has_failed: Arc::clone(&has_failed),
         };
@@ -117,6 +119,9 @@ struct Watch {
     kill: KillSwitch,
     arguments: Vec<OsString>,
     child: Option<Child>,
+    /// The last alarm that was obeyed, and the last that a person has released.
+    obeyed: u64,
+    released: u64,
     /// When it looks for the watchdog next.
     next: Instant,
     has_failed: Arc<AtomicBool>,
@@ -124,25 +129,28 @@ struct Watch {
 
 impl Watch {
     fn run(mut self, stop: &AtomicBool) {
-        let mut obeyed = self.page.alarm();
-        let mut released = obeyed;
         while !stop.load(Ordering::Relaxed) {
             self.page.guard_beat();
-            let alarm = self.page.alarm();
-            if alarm != obeyed {
-                // The hot threads do the same as soon as they run: whoever is first.
-                self.kill.kill(KillScope::Engine);
-                obeyed = alarm;
-                warn!("the watchdog has raised an alarm: the engine is killed until a person releases it");
-            } else if obeyed != released && !self.kill.read().has(KillScope::Engine) {
-                released = obeyed;
-                self.page.set_released(released);
-            }
+            self.obey();
             if Instant::now() >= self.next && self.page.engine().phase != Phase::Stopped {
                 self.next = Instant::now() + LOOK;
                 self.keep_watchdog();
             }
             std::thread::sleep(BEAT);
+        }
+    }
+
+    /// Kills the engine where an alarm was raised, and tells the watchdog once a person has released it.
+    fn obey(&mut self) {
+        let alarm = self.page.alarm();
+        if alarm != self.obeyed {
+            // The hot threads do the same as soon as they run: whoever is first.
+            self.kill.kill(KillScope::Engine);
+            self.obeyed = alarm;
+            warn!("the watchdog has raised an alarm: the engine is killed until a person releases it");
+        } else if self.obeyed != self.released && !self.kill.read().has(KillScope::Engine) {
+            self.released = self.obeyed;
+            self.page.set_released(self.released);
         }
     }
 
@@ -181,5 +189,41 @@ impl Watch {
                 self.next = Instant::now() + RESTART_WAIT;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_kills_once_and_a_release_is_told() {
+        let (page, kill) = (Heartbeats::default(), KillSwitch::new());
+        page.raise_alarm();
+        let mut watch = Watch {
+            page: page.clone(),
+            data: DataDir::new("nowhere"),
+            kill: kill.clone(),
+            arguments: Vec::new(),
+            child: None,
+            obeyed: page.alarm(),
+            released: page.alarm(),
+            next: Instant::now(),
+            has_failed: Arc::default(),
+        };
+        watch.obey();
+        assert!(!kill.read().any(), "an alarm from before this engine is not its own");
+        let alarm = page.raise_alarm();
+        watch.obey();
+        watch.obey();
+        assert_eq!((kill.read().has(KillScope::Engine), kill.generation()), (true, 1));
+        assert_ne!(page.released(), alarm);
+        kill.release(KillScope::Engine);
+        watch.obey();
+        assert_eq!(page.released(), alarm);
+        // Killed again by somebody else: that is not the watchdog's to release.
+        kill.kill(KillScope::Engine);
+        watch.obey();
+        assert!(kill.read().has(KillScope::Engine) && page.released() == alarm);
     }
 }

@@ -100,11 +100,21 @@ impl<'a> Watchdog<'a> {
             });
         }
         let path = page_path(&data).map_err(|error| vec![error.to_string()])?;
+        let mut is_told = false;
         let page = loop {
             match Heartbeats::open(&path) {
                 Ok(page) => break page,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => sleep(Duration::from_millis(100)).await,
-                Err(error) => return Err(vec![format!("{}: {error}", path.display())]),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(vec![format!("{}: {error}", path.display())]);
+                }
+                // The memory is gone with the machine's last run; what was begun then is to be finished all the same.
+                Err(_) if data.state().is_ok_and(|state| unfinished(&state).is_some()) => break Heartbeats::default(),
+                Err(_) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        info!("waiting for an engine to start on {}", data.path().display());
+                    }
+                    sleep(Duration::from_millis(100)).await;
+                }
             }
         };
         let mut ticks = interval(LOOK);
@@ -264,10 +274,11 @@ impl<'a> Watchdog<'a> {
                 state.restarts_ms.push(now_ms);
             }
         }));
-        let is_recorded = state.await.is_some_and(|state| state.restarts_ms.last() == Some(&now_ms));
-        if !is_recorded {
-            let why = if may_start { "it was started again too often within an hour" } else { "nobody said how" };
-            error!("FLAT, and the engine stays down: {why}; its limit is {limit} times");
+        let state = state.await;
+        // What is not on the disk would not be counted: it would begin anew for ever.
+        if state.is_none_or(|state| state.restarts_ms.last() != Some(&now_ms)) {
+            let told = if may_start { "" } else { ", and this watchdog was not told its arguments" };
+            error!("FLAT, and the engine stays down: it is started again {limit} times within an hour at most{told}");
             return Some(End::Flat);
         }
         match Command::new(own_program()).args(&self.engine).spawn() {
