@@ -137,6 +137,7 @@ fn a_handler_that_never_returns_costs_its_strategy_only() {
         let first = rig.run();
         until("it hangs", || rig.said(stuck::LAST_WORDS).then_some(()));
         let hung = Instant::now();
+        assert!(!rig.open_orders().is_empty(), "its order rests");
         rig.await_empty();
         println!("{layout}: hung to no open order: {:?}, of which the stall takes 1 s", hung.elapsed());
         let again = until("it is started again", || rig.pid_after("the engine is started again as process "));

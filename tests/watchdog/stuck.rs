@@ -16,6 +16,7 @@ pub struct StuckParams {}
 pub struct Stuck {
     instrument: InstrumentId,
     quantity: Quantity,
+    tick: i64,
     buy: Quoter,
 }
 
@@ -34,12 +35,15 @@ impl Strategy for Stuck {
     fn new(_: &Self::Params, setup: &Setup) -> Result<Self, FieldError> {
         let instrument = setup.only_instrument()?;
         let quantity = setup.quantity("quantity", instrument, 0.002)?;
-        Ok(Self { instrument: instrument.id, quantity, buy: Quoter::new(instrument.id, Side::Buy, 1_000) })
+        let (id, tick) = (instrument.id, instrument.tick.0);
+        Ok(Self { instrument: id, quantity, tick, buy: Quoter::new(id, Side::Buy, 1_000) })
     }
 
     fn on_quote(&mut self, context: &mut Context, instrument: InstrumentId, _: &Quote) -> Handled {
         if let Some(&quote) = context.quote(self.instrument).filter(|_| instrument == self.instrument) {
-            self.buy.quote(context, quote.bid, self.quantity);
+            // One percent away: it rests until it is canceled.
+            let price = quote.bid.0 - quote.bid.0 / 100;
+            self.buy.quote(context, Price(price - price % self.tick), self.quantity);
         }
         Ok(())
     }
