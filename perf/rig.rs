@@ -22,12 +22,14 @@ use gannet::feed::depth_sync::DepthRule;
 use gannet::gateway::GatewayConfig;
 use gannet::pipeline::clock::Clock;
 use gannet::pipeline::heartbeat::{Heartbeats, Pulse};
+use gannet::pipeline::lane::Sender;
 use gannet::pipeline::stage::Stage;
 use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine, MachineConfig};
 use gannet::risk::{
     AccountLimits, InstrumentLimits, KillSwitch, Limits, LimitsTable, Permission, RateLimit, RiskConfig,
     StrategyLimits, wide,
 };
+use gannet::strategy::AnyStrategy;
 use gannet::strategy::prelude::*;
 use gannet::strategy::runner::{Instance, ShardConfig};
 use gannet::types::{
@@ -104,7 +106,7 @@ pub struct Rig {
     answered: u64,
 }
 
-const EPOCH: u32 = 1;
+pub const EPOCH: u32 = 1;
 
 /// The raw bookTicker frame of event `index`: 105 bytes as on the wire, its prices moving.
 pub fn quote_frame(index: u64) -> String {
@@ -132,7 +134,7 @@ fn report_frame(sequence: u64) -> String {
 }
 
 /// A server's WebSocket text frame.
-fn framed(text: &str) -> Vec<u8> {
+pub fn framed(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match u8::try_from(text.len()) {
         Ok(length @ 0..=125) => frame.push(length),
@@ -172,94 +174,131 @@ fn instruments() -> Instruments {
     instruments
 }
 
+/// What the venue says until the session is ready, one piece after the other: it knows us, reports will come, and nothing
+/// is open. The balances move meanwhile, so that nobody compares them with ours.
+pub fn greetings() -> Vec<Vec<u8>> {
+    let answer = |id: &str, result: &str| {
+        framed(&format!("{{\"id\":\"{id}\",\"status\":200,\"result\":{result},\"rateLimits\":[]}}"))
+    };
+    vec![
+        answer("l0000000000000000", "{}"),
+        answer("s0000000000000000", "{\"subscriptionId\":0}"),
+        answer("a0000000000000002", "{\"balances\":[]}"),
+        answer("o0000000000000003", "[]"),
+        answer("f0000000000000004", "[]"),
+        answer("a0000000000000005", "{\"balances\":[{\"asset\":\"BTC\",\"free\":\"1\",\"locked\":\"0\"}]}"),
+    ]
+}
+
+/// A machine of one venue, one instrument, one shard and this strategy, with limits that it never reaches.
+pub fn config(clock: &Clock, own: Box<dyn AnyStrategy>) -> MachineConfig {
+    let instruments = instruments();
+    let shared = Arc::new(instruments.clone());
+    let symbols: Vec<MarketSymbol> = instruments.iter().map(MarketSymbol::from).collect();
+    // Nothing checks the signature of the log on here.
+    let pem = gannet::exchange::DEMO_ED25519_PRIVATE_KEY;
+    let keys = Credentials::ed25519("demo".to_owned().into(), &pem.to_owned().into()).expect("a key");
+    let rate = RateLimit { per_second: 1_000_000_000, burst: 1_000_000_000, cancel_reserve: 1 };
+    let strategy = StrategyId(0);
+    let instrument = InstrumentId(0);
+    MachineConfig {
+        venues: vec![(
+            FeedConfig {
+                name: "feed",
+                codec: MarketCodec::new(Market::Spot, &symbols),
+                depth_rule: DepthRule::Contiguous,
+                instruments: vec![instrument],
+                instrument_count: 1,
+                subscription: b"{}".to_vec(),
+                seed: 1,
+            },
+            GatewayConfig {
+                name: "gateway",
+                venue: VenueId(0),
+                encoder: OrderEncoder::new(Arc::new(keys), SessionKind::LoggedOn),
+                codec: UserCodec::new(Arc::clone(&shared), VenueId(0)),
+                instruments: shared,
+                wire_capacity: 1_024,
+                request_timeout_ns: 60_000_000_000,
+                clock_offset_ns: 0,
+                budget: Arc::default(),
+                // Nobody answers a second round here.
+                reconcile_interval_ns: 1 << 62,
+                last_known: Vec::new(),
+                seed: 2,
+            },
+        )],
+        shards: vec![(
+            ShardConfig { name: "shard-0", epoch: EPOCH, handler_budget_ns: 1_000_000_000, clock: clock.clone() },
+            vec![Instance {
+                id: strategy,
+                name: "measured".to_owned(),
+                strategy: own,
+                instruments: vec![instrument],
+                bar_interval_ms: Some(1_000),
+                capital: Money::ZERO,
+                is_quarantined: false,
+            }],
+        )],
+        risk: RiskConfig {
+            instruments: instruments.clone(),
+            permissions: vec![Permission::all(strategy, instrument)],
+            limits: LimitsTable {
+                permissions: vec![Limits {
+                    max_order_quantity: Quantity(1_000),
+                    max_order_notional: Money(1_000_000_000_000_000_000_000),
+                    max_position: Quantity(1_000_000),
+                    ..wide::LIMITS
+                }],
+                instruments: vec![InstrumentLimits {
+                    max_position: Quantity(1_000_000),
+                    max_data_age_ns: 10_000_000_000,
+                    collar_bps: 100,
+                    passive_collar_bps: 100,
+                    max_slippage_bps: 100,
+                    max_depth_share_bps: 10_000,
+                    ..wide::INSTRUMENT
+                }],
+                strategies: vec![StrategyLimits { rate, ..wide::STRATEGY }],
+                accounts: vec![AccountLimits { rate, ..wide::ACCOUNT }],
+                version: 1,
+            },
+            shard_of_strategy: vec![0],
+            trading_state: TradingState::Active,
+            order_capacity: 4_096,
+            execution_capacity: 4_096,
+            position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
+            currency: Some(AssetId(1)),
+            rate_sources: Vec::new(),
+            latches: Vec::new(),
+            identity: None,
+        },
+        balances: (0..2).map(|asset| (VenueId(0), AssetId(asset), Money(i128::MAX / 4))).collect(),
+        instruments,
+    }
+}
+
+/// Ends the history, and delivers a book.
+pub fn start(inputs: &mut Sender<FeedMessage>) {
+    let mut input = |input| {
+        let message = FeedMessage { instrument: InstrumentId(0), input };
+        inputs.try_send(message).unwrap_or_else(|_| panic!("room"));
+    };
+    input(FeedInput::HistoryEnd);
+    input(FeedInput::SnapshotBegin { update_id: 1 });
+    for level in 0..20 {
+        let quantity = Quantity(1_000_000);
+        input(FeedInput::SnapshotLevel { side: Side::Buy, price: Price(6_183_600 - level), quantity });
+        input(FeedInput::SnapshotLevel { side: Side::Sell, price: Price(6_184_000 + level), quantity });
+    }
+    input(FeedInput::SnapshotEnd);
+}
+
 impl Rig {
     /// A machine with `count` quotes and reports in memory.
     pub fn new(count: u64) -> Self {
         let clock = Clock::wall();
-        let instruments = instruments();
-        let shared = Arc::new(instruments.clone());
-        let symbols: Vec<MarketSymbol> = instruments.iter().map(MarketSymbol::from).collect();
-        // Nothing checks the signature of the log on here.
-        let pem = gannet::exchange::DEMO_ED25519_PRIVATE_KEY;
-        let keys = Credentials::ed25519("demo".to_owned().into(), &pem.to_owned().into()).expect("a key");
-        let rate = RateLimit { per_second: 1_000_000_000, burst: 1_000_000_000, cancel_reserve: 1 };
-        let strategy = StrategyId(0);
-        let instrument = InstrumentId(0);
-        let config = MachineConfig {
-            venues: vec![(
-                FeedConfig {
-                    name: "feed",
-                    codec: MarketCodec::new(Market::Spot, &symbols),
-                    depth_rule: DepthRule::Contiguous,
-                    instruments: vec![instrument],
-                    instrument_count: 1,
-                    subscription: b"{}".to_vec(),
-                    seed: 1,
-                },
-                GatewayConfig {
-                    name: "gateway",
-                    venue: VenueId(0),
-                    encoder: OrderEncoder::new(Arc::new(keys), SessionKind::LoggedOn),
-                    codec: UserCodec::new(Arc::clone(&shared), VenueId(0)),
-                    instruments: shared,
-                    wire_capacity: 1_024,
-                    request_timeout_ns: 60_000_000_000,
-                    clock_offset_ns: 0,
-                    budget: Arc::default(),
-                    // Nobody answers a second round here.
-                    reconcile_interval_ns: 1 << 62,
-                    last_known: Vec::new(),
-                    seed: 2,
-                },
-            )],
-            shards: vec![(
-                ShardConfig { name: "shard-0", epoch: EPOCH, handler_budget_ns: 1_000_000_000, clock: clock.clone() },
-                vec![Instance {
-                    id: strategy,
-                    name: "averager".to_owned(),
-                    strategy: Box::new(Averager { mids: [0; 64], next: 0, sum: 0 }),
-                    instruments: vec![instrument],
-                    bar_interval_ms: Some(1_000),
-                    capital: Money::ZERO,
-                    is_quarantined: false,
-                }],
-            )],
-            risk: RiskConfig {
-                instruments: instruments.clone(),
-                permissions: vec![Permission::all(strategy, instrument)],
-                limits: LimitsTable {
-                    permissions: vec![Limits {
-                        max_order_quantity: Quantity(1_000),
-                        max_order_notional: Money(1_000_000_000_000_000_000_000),
-                        max_position: Quantity(1_000_000),
-                        ..wide::LIMITS
-                    }],
-                    instruments: vec![InstrumentLimits {
-                        max_position: Quantity(1_000_000),
-                        max_data_age_ns: 10_000_000_000,
-                        collar_bps: 100,
-                        passive_collar_bps: 100,
-                        max_slippage_bps: 100,
-                        max_depth_share_bps: 10_000,
-                        ..wide::INSTRUMENT
-                    }],
-                    strategies: vec![StrategyLimits { rate, ..wide::STRATEGY }],
-                    accounts: vec![AccountLimits { rate, ..wide::ACCOUNT }],
-                    version: 1,
-                },
-                shard_of_strategy: vec![0],
-                trading_state: TradingState::Active,
-                order_capacity: 4_096,
-                execution_capacity: 4_096,
-                position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
-                currency: Some(AssetId(1)),
-                rate_sources: Vec::new(),
-                latches: Vec::new(),
-                identity: None,
-            },
-            balances: (0..2).map(|asset| (VenueId(0), AssetId(asset), Money(i128::MAX / 4))).collect(),
-            instruments,
-        };
+        let config = config(&clock, Box::new(Averager { mids: [0; 64], next: 0, sum: 0 }));
         let heartbeats = Heartbeats::default();
         let pulse = heartbeats.pulse(0);
         let machine = pipeline::build(config, &clock, KillSwitch::new(), heartbeats);
@@ -273,11 +312,9 @@ impl Rig {
         let quote_bytes = framed(&quote_frame(0)).len();
         let quotes: Vec<u8> = (0..count).flat_map(|index| framed(&quote_frame(index))).collect();
         assert_eq!(quotes.len(), quote_bytes * usize::try_from(count).expect("fits"));
-        let logon = framed("{\"id\":\"l0000000000000000\",\"status\":200,\"result\":{},\"rateLimits\":[]}");
-        let subscribe =
-            framed("{\"id\":\"s0000000000000000\",\"status\":200,\"result\":{\"subscriptionId\":0},\"rateLimits\":[]}");
+        let greetings = greetings();
         let report_bytes = framed(&report_frame(1)).len();
-        let mut reports: Vec<u8> = [logon.as_slice(), &subscribe].concat();
+        let mut reports: Vec<u8> = greetings.concat();
         reports.extend((1..=count).flat_map(|sequence| framed(&report_frame(sequence))));
         let (quote_stream, quotes) = MemoryStream::new(quotes);
         let (report_stream, reports) = MemoryStream::new(reports);
@@ -290,23 +327,12 @@ impl Rig {
         let venue = &mut rig.cold.venues[0];
         venue.feed_arrivals.try_send(connection(quote_stream, 3, &rig.clock)).unwrap_or_else(|_| panic!("room"));
         venue.gateway_arrivals.try_send(connection(report_stream, 5, &rig.clock)).unwrap_or_else(|_| panic!("room"));
-        let mut input = |input| {
-            let message = FeedMessage { instrument: InstrumentId(0), input };
-            venue.inputs.try_send(message).unwrap_or_else(|_| panic!("room"));
-        };
-        input(FeedInput::HistoryEnd);
-        input(FeedInput::SnapshotBegin { update_id: 1 });
-        for level in 0..20 {
-            let quantity = Quantity(1_000_000);
-            input(FeedInput::SnapshotLevel { side: Side::Buy, price: Price(6_183_600 - level), quantity });
-            input(FeedInput::SnapshotLevel { side: Side::Sell, price: Price(6_184_000 + level), quantity });
+        start(&mut venue.inputs);
+        rig.poll(100);
+        for greeting in &greetings {
+            rig.reports.release(greeting.len());
+            rig.poll(100);
         }
-        input(FeedInput::SnapshotEnd);
-        rig.poll(100);
-        rig.reports.release(logon.len());
-        rig.poll(100);
-        rig.reports.release(subscribe.len());
-        rig.poll(100);
         rig
     }
 

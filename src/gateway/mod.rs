@@ -198,7 +198,7 @@ impl Gateway {
                 budget: config.budget,
                 budget_told: Default::default(),
                 rounds: Rounds::new(&here, config.reconcile_interval_ns, config.request_timeout_ns),
-                executions: Told::new(),
+                executions: Told::default(),
                 numbers: Numbers::new(config.last_known, instrument_count),
                 mass_cancels: MassCancels::new(instrument_count, config.request_timeout_ns),
                 is_broken: false,

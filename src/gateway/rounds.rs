@@ -295,16 +295,16 @@ pub struct Told {
     previous: HashSet<(InstrumentId, u64), FixedState>,
 }
 
-impl Told {
-    /// Executions of one round at most.
-    const EXECUTIONS_MAX: usize = 8_192;
-
-    /// Nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
+impl Default for Told {
+    fn default() -> Self {
         let set = || HashSet::with_capacity_and_hasher(Self::EXECUTIONS_MAX * 2, FixedState::default());
         Self { current: set(), previous: set() }
     }
+}
+
+impl Told {
+    /// Executions of one round at most.
+    const EXECUTIONS_MAX: usize = 8_192;
 
     /// A round begins.
     pub fn rotate(&mut self) {
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn executions_are_remembered_for_two_rounds() {
-        let mut told = Told::new();
+        let mut told = Told::default();
         told.insert(InstrumentId(0), 7);
         told.rotate();
         assert!(told.contains(InstrumentId(0), 7) && !told.contains(InstrumentId(1), 7));
