@@ -113,8 +113,7 @@ fn config() -> RiskConfig {
     let permissions: Vec<Permission> = (0..STRATEGIES)
         .flat_map(|strategy| (0..4).map(move |id| Permission::all(StrategyId(strategy), InstrumentId(id))))
         .collect();
-    let instrument =
-        InstrumentLimits { passive_collar_bps: 10_000, max_slippage_bps: 500, ..wide::INSTRUMENT };
+    let instrument = InstrumentLimits { passive_collar_bps: 10_000, max_slippage_bps: 500, ..wide::INSTRUMENT };
     RiskConfig {
         limits: LimitsTable {
             version: 1,
@@ -187,8 +186,8 @@ impl Engine {
             retired_limits: retire_limits,
             overrides: overrides_in,
         };
-        let mut risk =
-            Risk::new(&config(), lanes, KillSwitch::new(), Shared::<RiskCounters>::default()).expect("a good configuration");
+        let mut risk = Risk::new(&config(), lanes, KillSwitch::new(), Shared::<RiskCounters>::default())
+            .expect("a good configuration");
         for (asset, amount) in ASSETS.into_iter().zip(START) {
             risk.start_balance(VENUE, asset, Money::from_scaled(amount, matching::PRECISION).expect("fits"));
         }
@@ -299,8 +298,7 @@ impl World {
         market.quote(&mut self.ledger, self.update_id, (bid, quantity), (ask, quantity), &mut reports);
         self.take(id, None, &reports);
         let (received_ns, instrument) = (self.engine.now, InstrumentId(id as u32));
-        let quote =
-            Quote { bid, ask, bid_quantity: quantity, ask_quantity: quantity, received_ns, ..Quote::default() };
+        let quote = Quote { bid, ask, bid_quantity: quantity, ask_quantity: quantity, received_ns, ..Quote::default() };
         self.engine.marks.try_send(Mark { instrument, quote }).expect("room");
     }
 
@@ -486,7 +484,8 @@ impl World {
     /// Risk gets what is on its way: out of order now and then, and now and then twice.
     fn deliver(&mut self) {
         while !self.on_its_way.is_empty() {
-            let ahead = if self.random.one_in(6) { self.random.below(self.on_its_way.len() as u64) as usize } else { 0 };
+            let ahead =
+                if self.random.one_in(6) { self.random.below(self.on_its_way.len() as u64) as usize } else { 0 };
             let (report, change) = self.on_its_way.remove(ahead).expect("within");
             let times = if self.random.one_in(50) { 2 } else { 1 };
             for _ in 0..times {
@@ -580,7 +579,12 @@ fn books_add_up_at_every_fill() {
     }
     let ledger = world.engine.risk.ledger(VENUE).expect("there");
     assert_eq!(ASSETS.map(|asset| ledger.reserved(asset)), [Money::ZERO; 4]);
-    assert!(world.engine.risk.holdings().iter().all(|holding| {
-        holding.open_orders == 0 && holding.capital.reserved(&holding.exposure) == Money::ZERO
-    }));
+    assert!(
+        world
+            .engine
+            .risk
+            .holdings()
+            .iter()
+            .all(|holding| { holding.open_orders == 0 && holding.capital.reserved(&holding.exposure) == Money::ZERO })
+    );
 }

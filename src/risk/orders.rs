@@ -175,7 +175,6 @@ impl Core {
             observed: capacity.saturating_add(1),
         })?;
         self.reserve_due(slot);
-        self.remember(intent);
         let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, is_exclusive);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));
@@ -183,6 +182,7 @@ impl Core {
             && venue.orders.try_send(approved).is_ok()
         {
             self.count_message(order.strategy, order.instrument);
+            self.remember(intent);
             self.counters.approved.increment();
             self.replace_requested(&order, worst, is_exclusive);
         } else {

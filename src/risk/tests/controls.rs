@@ -96,6 +96,18 @@ fn duplicates_within_the_window() {
 }
 
 #[test]
+fn an_order_that_the_gateway_had_no_room_for_repeats_nothing() {
+    let mut config = config();
+    config.limits.strategies[0].duplicate_window_ns = 500_000_000;
+    config.limits.strategies[0].max_duplicates = 1;
+    let mut rig = Rig::with_lanes_of(&config, 2);
+    assert_eq!((buy(&mut rig, 20), buy(&mut rig, 21)), (None, None));
+    assert_eq!(reason(buy(&mut rig, 22)), Some(DenialReason::GatewayBusy));
+    while newest(&mut rig).is_some() {}
+    assert_eq!(buy(&mut rig, 22), None);
+}
+
+#[test]
 fn prices_that_walk_up() {
     let mut config = config();
     config.limits.instruments[0].max_drift_bps = 50;
