@@ -186,7 +186,7 @@ impl Offline {
     pub fn open_quantities<'a>(&'a self, api_key: &str) -> impl Iterator<Item = (&'a str, &'a str, i64)> + use<'a> {
         let account = self.account(api_key);
         account.into_iter().flat_map(|account| self.core.open_orders(account)).map(|order| {
-            let left = (order.quantity - order.executed) * i64::from(order.side.sign());
+            let left = (order.quantity - order.executed) * order.side.sign();
             (self.core.symbols[order.symbol].name.as_str(), order.client_order_id.as_str(), left)
         })
     }

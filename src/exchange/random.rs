@@ -19,7 +19,7 @@ impl Random {
 
     /// At least 0 and below `end`; 0 where that is 0.
     pub(super) fn below(&mut self, end: u64) -> u64 {
-        u64::try_from(u128::from(self.next()) * u128::from(end) >> 64).unwrap_or(0)
+        u64::try_from((u128::from(self.next()) * u128::from(end)) >> 64).unwrap_or(0)
     }
 
     /// From `first` to `last`.
