@@ -224,6 +224,7 @@ impl Engine {
 #[derive(Debug, Default)]
 struct Counts {
     orders: u64,
+    replaced: u64,
     fills: u64,
     duplicates: u64,
     own_trades: u64,
@@ -316,9 +317,7 @@ impl World {
             2..=3 => (OrderType::Limit, mid + side.sign() * 2 * tick, TimeInForce::ImmediateOrCancel),
             _ => (OrderType::Limit, mid - side.sign() * away, TimeInForce::GoodTillCanceled),
         };
-        self.sequence += 1;
         let order = Order {
-            client_order_id: ClientOrderId::new(1, strategy, self.sequence).expect("in range"),
             price: Price(price),
             quantity: Quantity(lot * (1 + random.below(600) as i64)),
             instrument: InstrumentId(id as u32),
@@ -328,6 +327,30 @@ impl World {
             time_in_force,
             ..Order::default()
         };
+        self.intend(order, mid, tick);
+    }
+
+    /// A strategy wants another price or quantity for an order that works.
+    fn amend(&mut self) {
+        let Some((old, _)) = self.any_open() else { return };
+        let (_, _, _, tick, lot, ..) = INSTRUMENTS[old.instrument.index()];
+        let mid = self.mids[old.instrument.index()] / tick * tick;
+        let away = tick * (self.random.below(12) as i64 - 3);
+        let quantity = Quantity(lot * (1 + self.random.below(900) as i64));
+        let price = Price(mid - old.side.sign() * away);
+        self.intend(Order { price, quantity, replaces: old.client_order_id, ..old }, mid, tick);
+    }
+
+    /// One of our orders at the venue.
+    fn any_open(&mut self) -> Option<(Order, i64)> {
+        let nth = self.random.below(self.open.len().max(1) as u64) as usize;
+        self.open.values().nth(nth).copied()
+    }
+
+    fn intend(&mut self, order: Order, mid: i64, tick: i64) {
+        self.sequence += 1;
+        let client_order_id = ClientOrderId::new(1, order.strategy, self.sequence).expect("in range");
+        let order = Order { client_order_id, ..order };
         let now = self.engine.now;
         let stamp = MarketStamp {
             bid: Price(mid - tick),
@@ -342,11 +365,7 @@ impl World {
 
     /// A strategy takes an order back.
     fn take_back(&mut self) {
-        let count = self.open.len() as u64;
-        if count == 0 {
-            return;
-        }
-        let (order, _) = *self.open.values().nth(self.random.below(count) as usize).expect("within");
+        let Some((order, _)) = self.any_open() else { return };
         let cancel = CancelIntent {
             client_order_id: order.client_order_id,
             instrument: order.instrument,
@@ -359,18 +378,36 @@ impl World {
     /// The venue does what risk passed on.
     fn trade(&mut self) {
         while let Some(approved) = self.engine.approved.next() {
-            self.place(approved.order());
+            let order = approved.order();
+            if order.replaces == ClientOrderId::NONE {
+                self.place(order);
+                continue;
+            }
+            let is_filled = self.open.get(&OrderId(order.replaces.0)).is_none_or(|(_, filled)| *filled > 0);
+            if (approved.only_if_unfilled() && is_filled) || !self.cancel(order.instrument.index(), order.replaces) {
+                self.say(order.instrument.index(), order.replaces, ReportKind::CancelRejected, 0);
+                self.say(order.instrument.index(), order.client_order_id, ReportKind::Rejected, 0);
+            } else {
+                self.counts.replaced += 1;
+                self.place(order);
+            }
         }
         while let Some(cancel) = self.engine.canceled.next() {
-            let (order, id) = (OrderId(cancel.client_order_id.0), cancel.instrument.index());
-            let is_there = self.markets[id].cancel(&mut self.ledger, order).is_some();
-            let kind = if is_there { ReportKind::Canceled } else { ReportKind::CancelRejected };
-            let filled = self.open.get(&order).map_or(0, |(_, filled)| *filled);
-            if is_there {
-                self.open.remove(&order);
+            let id = cancel.instrument.index();
+            if !self.cancel(id, cancel.client_order_id) {
+                self.say(id, cancel.client_order_id, ReportKind::CancelRejected, 0);
             }
-            self.say(id, cancel.client_order_id, kind, filled);
         }
+    }
+
+    /// Cancels one of our orders, if it is there.
+    fn cancel(&mut self, id: usize, client_order_id: ClientOrderId) -> bool {
+        let order = OrderId(client_order_id.0);
+        let is_there = self.markets[id].cancel(&mut self.ledger, order).is_some();
+        if is_there && let Some((_, filled)) = self.open.remove(&order) {
+            self.say(id, client_order_id, ReportKind::Canceled, filled);
+        }
+        is_there
     }
 
     fn place(&mut self, order: &Order) {
@@ -551,6 +588,9 @@ fn books_add_up_at_every_fill() {
             world.decide();
         }
         for _ in 0..world.random.below(3) {
+            world.amend();
+        }
+        for _ in 0..world.random.below(3) {
             world.take_back();
         }
         world.engine.poll();
@@ -559,8 +599,8 @@ fn books_add_up_at_every_fill() {
     }
     let denied: Vec<_> = world.engine.risk.denied().collect();
     println!("{:?}; denied {denied:?}", world.counts);
-    let Counts { fees_in_quote, fees_in_base, fees_in_third, duplicates, .. } = world.counts;
-    assert!([fees_in_quote, fees_in_base, fees_in_third, duplicates].iter().all(|&count| count > 1_000));
+    let Counts { replaced, fees_in_quote, fees_in_base, fees_in_third, duplicates, .. } = world.counts;
+    assert!([replaced, fees_in_quote, fees_in_base, fees_in_third, duplicates].iter().all(|&count| count > 1_000));
     let power = denied.iter().find(|(reason, _)| *reason == DenialReason::InsufficientBuyingPower);
     assert!(power.is_some_and(|(_, count)| *count > 100), "buying power never ran out");
     // Nothing is held back for orders that have ended.

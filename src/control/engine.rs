@@ -15,6 +15,7 @@ use super::watchdog::guard::Guard;
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{self, Counters, HotStage};
+use crate::portfolio::Rounding;
 use crate::risk::{KillSwitch, OrderRecord, Risk};
 use crate::types::{ClientOrderId, Money, OrderStatus, VenueId};
 use crate::venue::binance::Credentials;
@@ -166,15 +167,6 @@ fn summarize(
         }
     });
     let strategies: Vec<StrategySummary> = strategies.collect();
-    let mut pnl = [Money::ZERO; 3];
-    for holding in risk.holdings() {
-        let unrealized = risk.unrealized(holding.permission.strategy, holding.permission.instrument);
-        let parts = [holding.position.realized(), unrealized.unwrap_or(Money::ZERO), holding.position.fees()];
-        for (sum, part) in pnl.iter_mut().zip(parts) {
-            *sum = sum.saturating_add(part);
-        }
-    }
-    let [realized, unrealized, fees] = pnl.map(|amount| amount.to_decimal_string());
     Summary {
         market_events: counters
             .feeds
@@ -186,12 +178,43 @@ fn summarize(
         strategies,
         denied: risk.denied().map(|(reason, count)| (reason.name(), count)).collect(),
         positions: positions(config, facts, risk),
-        pnl: ProfitAndLoss { realized, unrealized, fees },
+        pnl: profit_and_loss(config, facts, risk),
         tick_to_trade_ns: Latency::of(&status.tick_to_trade),
         dropped: dropped(counters),
         venue_agrees: venues.iter().all(|venue| venue.agrees),
         venues,
     }
+}
+
+/// What all holdings made, in the account's currency at the newest rates.
+fn profit_and_loss(config: &Config, facts: &Facts, risk: &Risk) -> ProfitAndLoss {
+    let mut sums = [Money::ZERO; 3];
+    let mut unvalued = Vec::new();
+    for holding in risk.holdings() {
+        let id = holding.permission.instrument;
+        let unrealized = risk.unrealized(holding.permission.strategy, id);
+        let parts = [holding.position.realized(), unrealized.unwrap_or(Money::ZERO), holding.position.fees()];
+        let rate = facts.instruments.get(id).and_then(|instrument| risk.rates().newest(instrument.quote));
+        let valued = rate.and_then(|rate| {
+            let [realized, unrealized, fees] = parts.map(|part| rate.apply(part, Rounding::Down));
+            Some([realized?, unrealized?, fees?])
+        });
+        let name = || config.instruments.get(id.index()).map(|instrument| instrument.name());
+        match valued {
+            Some(parts) => {
+                for (sum, part) in sums.iter_mut().zip(parts) {
+                    *sum = sum.saturating_add(part);
+                }
+            }
+            None if parts != [Money::ZERO; 3] => unvalued.extend(name()),
+            None => {}
+        }
+    }
+    unvalued.dedup();
+    let [realized, unrealized, fees] = sums.map(|amount| amount.to_decimal_string());
+    let currency = risk.rates().currency().and_then(|currency| facts.instruments.asset(currency));
+    let currency = currency.map(|currency| currency.to_string()).unwrap_or_default();
+    ProfitAndLoss { currency, realized, unrealized, fees, unvalued }
 }
 
 /// Net positions by instrument. The average price is of the strategies' open costs together.

@@ -21,7 +21,7 @@ pub struct Summary {
     pub denied: BTreeMap<&'static str, u64>,
     /// Net positions by instrument, over all strategies.
     pub positions: Vec<PositionSummary>,
-    /// Profit and loss in the quote asset.
+    /// Profit and loss.
     pub pnl: ProfitAndLoss,
     /// From the arrival of a frame's bytes to its order's bytes ready for the socket.
     pub tick_to_trade_ns: Latency,
@@ -58,12 +58,17 @@ pub struct PositionSummary {
 /// Decimals as text, exact.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ProfitAndLoss {
+    /// The account's currency, which all of it is in, at the newest rates; empty where there is none.
+    pub currency: String,
     /// Of closed quantity, before fees.
     pub realized: String,
     /// Of open quantity, at the conservative side of the last market.
     pub unrealized: String,
-    /// Paid, valued in the quote asset at each fill's price.
+    /// Paid, each valued when it was paid.
     pub fees: String,
+    /// What has no rate into the currency, and so is in no figure above: instruments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unvalued: Vec<String>,
 }
 
 /// A latency distribution in nanoseconds.
@@ -115,7 +120,13 @@ impl ProfitAndLoss {
         let amount = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
         let (realized, unrealized, fees) = (amount(&self.realized), amount(&self.unrealized), amount(&self.fees));
         let net = realized + unrealized - fees;
-        format!("{net:.4} net: {realized:.4} realized, {unrealized:.4} unrealized, {fees:.4} paid in fees")
+        let mut words =
+            format!("{net:.4} net: {realized:.4} realized, {unrealized:.4} unrealized, {fees:.4} paid in fees");
+        if !self.unvalued.is_empty() {
+            words.push_str(", without ");
+            words.push_str(&self.unvalued.join(", "));
+        }
+        words
     }
 }
 
@@ -210,6 +221,7 @@ mod tests {
             realized: "-0.166303333333333332".to_owned(),
             unrealized: "1.5".to_owned(),
             fees: "1.11206835".to_owned(),
+            ..ProfitAndLoss::default()
         };
         assert_eq!(pnl.in_words(), "0.2216 net: -0.1663 realized, 1.5000 unrealized, 1.1121 paid in fees");
     }

@@ -2,7 +2,7 @@
 
 use super::status::Status;
 use super::summary::Latency;
-use crate::types::{Money, format_fixed};
+use crate::types::{Money, PositionReport, format_fixed};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
@@ -84,15 +84,23 @@ fn positions_widget(status: &Status) -> Table<'static> {
             amount(position.fees),
             amount(total).style(Style::new().fg(style)),
             number(report.open_orders.to_string()),
+            number(capital(report)),
         ])
     });
-    let widths = [16, 10, 11, 11, 10, 11, 9, 10, 8, 9, 4].map(Constraint::Length);
-    let names = ["bid", "ask", "position", "average", "realized", "unrealized", "fees", "net", "open"];
+    let widths = [14, 10, 11, 11, 10, 11, 9, 10, 8, 9, 4, 17].map(Constraint::Length);
+    let names = ["bid", "ask", "position", "average", "realized", "unrealized", "fees", "net", "open", "capital"];
     let head =
         [Cell::from("strategy"), Cell::from("instrument")].into_iter().chain(names.map(|name| number(name.to_owned())));
     Table::new(rows.collect::<Vec<_>>(), widths)
         .header(Row::new(head).style(Style::new().add_modifier(Modifier::BOLD)))
         .block(Block::bordered().title(" positions, profit and loss in the quote asset "))
+}
+
+/// What of the capital is used, what open orders could add, and what there is: `300+150/1000`.
+fn capital(report: &PositionReport) -> String {
+    let [used, reserved, allocated] =
+        [report.used, report.reserved, report.allocated].map(|amount| format!("{:.0}", amount.to_f64()));
+    format!("{used}+{reserved}/{allocated}")
 }
 
 /// A number's cell: columns of numbers stand flush right, so that their digits line up.
@@ -136,9 +144,7 @@ fn notices_widget(status: &Status, height: usize) -> Paragraph<'static> {
 mod tests {
     use super::*;
     use crate::strategy::testkit::btcusdt;
-    use crate::types::{
-        Instrument, Notice, NoticeCode, PositionReport, PositionState, Price, Quantity, StrategyId, Timestamp,
-    };
+    use crate::types::{Instrument, Notice, NoticeCode, PositionState, Price, Quantity, StrategyId, Timestamp};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -158,6 +164,8 @@ mod tests {
         }
     }
 
+    const UNIT: i128 = 1_000_000_000_000_000_000;
+
     #[test]
     fn the_view_shows_positions_prices_and_notices() {
         let (instruments, Instrument { id, .. }) = btcusdt();
@@ -172,6 +180,9 @@ mod tests {
             strategy: StrategyId(0),
             bid: Price(6_183_764),
             ask: Price(6_183_765),
+            allocated: Money(1_000 * UNIT),
+            used: Money(154 * UNIT),
+            reserved: Money(62 * UNIT),
             ..PositionReport::default()
         });
         let notice = Notice::new(NoticeCode::DepthGap, Timestamp::UNKNOWN).instrument(id).values(5, 7);
@@ -183,7 +194,15 @@ mod tests {
             .draw(|frame| draw(frame, &status, &Totals { title: "demo".to_owned(), ..Totals::default() }))
             .expect("drawn");
         let shown = terminal.backend().to_string();
-        for text in ["maker", "BTCUSDT", "-0.00250 ", " 61837.63 ", "depth gap: 5 expected, 7 found (×3)", "demo"] {
+        for text in [
+            "maker",
+            "BTCUSDT",
+            " 154+62/1000",
+            "-0.00250 ",
+            " 61837.63 ",
+            "depth gap: 5 expected, 7 found (×3)",
+            "demo",
+        ] {
             assert!(shown.contains(text), "{text} in\n{shown}");
         }
     }

@@ -205,13 +205,16 @@ pub fn build(
     // feed ──► shard: one lane for each pair that has an instrument in common.
     let mut market_to_shards: Vec<Vec<(Sender<_>, Vec<InstrumentId>)>> = venues.iter().map(|_| Vec::new()).collect();
     let mut market_lanes = Vec::new();
+    let rates: Vec<InstrumentId> = risk.rate_sources.iter().map(|source| source.instrument).collect();
     for (_, instances) in &shards {
         let mut of_shard = Vec::new();
         for (venue, outgoing) in market_to_shards.iter_mut().enumerate() {
             let is_here =
                 |id: &InstrumentId| instruments.get(*id).is_some_and(|found| usize::from(found.venue.0) == venue);
-            let mut wanted: Vec<InstrumentId> =
-                instances.iter().flat_map(|instance| &instance.instruments).copied().filter(is_here).collect();
+            let traded = instances.iter().flat_map(|instance| &instance.instruments);
+            // Rates are marked by the first shard, whoever trades there.
+            let rates = if market_lanes.is_empty() { rates.as_slice() } else { &[] };
+            let mut wanted: Vec<InstrumentId> = traded.chain(rates).copied().filter(is_here).collect();
             wanted.sort_unstable();
             wanted.dedup();
             if !wanted.is_empty() {
@@ -282,7 +285,10 @@ pub fn build(
         marks.push(risk_marks);
         let mark = heartbeats.mark(shard_stages.len());
         match Shard::new(shard, &instruments, instances, lanes, Shared::clone(own_counters)) {
-            Ok(shard) => shard_stages.push(HotStage::Shard(shard.marked_by(mark))),
+            Ok(shard) => {
+                let watched = if shard_stages.is_empty() { rates.as_slice() } else { &[] };
+                shard_stages.push(HotStage::Shard(shard.marked_by(mark).watching(&instruments, watched)));
+            }
             Err(fields) => errors.extend(fields.iter().map(ToString::to_string)),
         }
     }

@@ -5,8 +5,8 @@ use super::limits::LimitsTable;
 use super::overrides::Override;
 use crate::pipeline::lane::{Receiver, Sender};
 use crate::types::{
-    AssetId, CancelIntent, Denial, GatewayMessage, InstrumentId, Instruments, Latch, Mark, Notice, Order, OrderIntent,
-    OrderType, OrderUpdate, PositionReport, RiskCommand, Side, StrategyId, TimeInForce, TradingState,
+    AssetId, CancelIntent, Denial, GatewayMessage, Instrument, InstrumentId, Instruments, Latch, Mark, Notice, Order,
+    OrderIntent, OrderType, OrderUpdate, PositionReport, RiskCommand, Side, StrategyId, TimeInForce, TradingState,
 };
 use crossbeam::channel;
 use std::fmt;
@@ -170,6 +170,8 @@ pub enum RiskConfigError {
     Lanes,
     /// The order table has no capacity, or more than it may.
     OrderCapacity,
+    /// A rate's instrument is not between its asset and the account's currency.
+    RateSource(RateSource),
     /// A limit makes no sense.
     Limits(&'static str),
 }
@@ -186,6 +188,9 @@ impl fmt::Display for RiskConfigError {
             Self::NoGateway(instrument) => write!(f, "the venue of {instrument} has no gateway lanes"),
             Self::Lanes => f.write_str("each venue needs an order and a cancel lane, each shard one of every kind"),
             Self::OrderCapacity => f.write_str("the order table holds 1 to 16,777,216 orders"),
+            Self::RateSource(RateSource { asset, instrument }) => {
+                write!(f, "{instrument} tells no rate of asset {} in the account's currency", asset.0)
+            }
             Self::Limits(problem) => f.write_str(problem),
         }
     }
@@ -222,6 +227,15 @@ impl RiskConfig {
             }
             if self.permissions.iter().take(position).any(|o| (o.strategy, o.instrument) == (strategy, instrument)) {
                 return Err(RiskConfigError::DoublePermission(strategy, instrument));
+            }
+        }
+        for source in &self.rate_sources {
+            let tells = |instrument: &Instrument| {
+                let pair = (Some(instrument.base), Some(instrument.quote));
+                pair == (Some(source.asset), self.currency) || pair == (self.currency, Some(source.asset))
+            };
+            if !self.instruments.get(source.instrument).is_some_and(tells) {
+                return Err(RiskConfigError::RateSource(*source));
             }
         }
         if self.order_capacity == 0 || self.order_capacity > super::OrderTable::CAPACITY_MAX {

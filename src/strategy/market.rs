@@ -29,6 +29,8 @@ pub(super) struct Market {
     pub(super) is_warm: bool,
     /// Whether the quote is newer than the last mark.
     pub(super) is_mark_due: bool,
+    /// Whether risk wants its marks though nobody holds it: its mid is a rate.
+    pub(super) is_watched: bool,
     pub(super) is_crossed: bool,
 }
 
@@ -47,6 +49,7 @@ impl Market {
             is_up: true,
             is_warm: false,
             is_mark_due: false,
+            is_watched: false,
             is_crossed: false,
         }
     }

@@ -244,6 +244,19 @@ impl Shard {
         self
     }
 
+    /// The same shard, which sends marks of these instruments whether or not anybody holds them: risk reads rates from
+    /// them. The feed must send them.
+    #[must_use]
+    pub fn watching(mut self, instruments: &Instruments, watched: &[InstrumentId]) -> Self {
+        for instrument in watched.iter().filter_map(|id| instruments.get(*id)) {
+            let market = self.core.markets.intern(instrument);
+            if let Some(market) = market.and_then(|index| self.core.markets.list.get_mut(index)) {
+                market.is_watched = true;
+            }
+        }
+        self
+    }
+
     /// Where it says whose handler runs.
     #[must_use]
     pub const fn mark(&self) -> &heartbeat::Mark {
@@ -730,7 +743,7 @@ impl Core {
                 self.slots.get(subscriber.instance).is_some_and(|slot| slot.desk.is_concerned(instrument))
             };
             let quote = *market.top.quote();
-            if quote.is_two_sided() && market.subscribers.iter().any(is_concerned) {
+            if quote.is_two_sided() && (market.is_watched || market.subscribers.iter().any(is_concerned)) {
                 market.is_mark_due = self.marks.try_send(Mark { instrument, quote }).is_err();
             }
         }

@@ -1,8 +1,8 @@
 //! What the stage refuses to be built from.
 
 use super::rig::{config, lanes};
-use crate::risk::{Limits, Permission, RateLimit, RiskConfig, RiskConfigError};
-use crate::types::{InstrumentId, Money, StrategyId};
+use crate::risk::{Limits, Permission, RateLimit, RateSource, RiskConfig, RiskConfigError};
+use crate::types::{AssetId, InstrumentId, Money, StrategyId};
 
 fn refusal(change: impl Fn(&mut RiskConfig)) -> Option<RiskConfigError> {
     let mut config = config();
@@ -23,6 +23,21 @@ fn parts_that_do_not_fit_each_other() {
     assert_eq!(refusal(|config| config.shard_of_strategy[0] = 2), Some(NoShard(strategy)));
     assert_eq!(refusal(|config| config.order_capacity = 0), Some(OrderCapacity));
     assert_eq!(refusal(|config| config.order_capacity = usize::MAX), Some(OrderCapacity));
+}
+
+#[test]
+fn rates_that_no_instrument_tells() {
+    let source = |asset, instrument| RateSource { asset: AssetId(asset), instrument: InstrumentId(instrument) };
+    let with = |source| refusal(move |config| config.rate_sources.push(source));
+    assert_eq!(with(source(0, 0)), None);
+    for wrong in [source(1, 0), source(2, 0), source(0, 1), source(0, 9)] {
+        assert_eq!(with(wrong), Some(RiskConfigError::RateSource(wrong)));
+    }
+    let without_currency = refusal(move |config| {
+        config.currency = None;
+        config.rate_sources.push(source(0, 0));
+    });
+    assert_eq!(without_currency, Some(RiskConfigError::RateSource(source(0, 0))));
 }
 
 #[test]

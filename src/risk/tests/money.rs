@@ -109,6 +109,37 @@ fn an_order_that_never_leaves_gives_its_reserve_back() {
 }
 
 #[test]
+fn a_pair_of_which_only_one_can_fill_reserves_the_larger_at_the_worse_price() {
+    let mut rig = Rig::new(&config());
+    rig.risk.start_balance(VenueId(0), USDT, Money(4 * CENT));
+    let reserved = |rig: &Rig| rig.risk.ledger(VenueId(0)).expect("there").reserved(USDT).0 * 100 / CENT;
+    let old = rig.place(Side::Buy, 20);
+    rig.tell(old, ReportKind::Accepted);
+    let mut intent = rig.intent(Side::Buy, 30);
+    intent.order.replaces = old;
+    intent.order.price = Price(10_050);
+    // 30 at 100.50 are 3.015 cents: two of them are held already.
+    assert_eq!(judged(&mut rig, &intent), None);
+    assert_eq!(reserved(&rig), 301, "30 at the higher price, not 20 of them at the lower one");
+    assert_eq!(
+        refused(&mut rig, Side::Buy, 10).map(|denial| denial.reason),
+        Some(DenialReason::InsufficientBuyingPower)
+    );
+    // The replacement never comes: the old order stands alone, at its own price.
+    rig.tell(intent.order.client_order_id, ReportKind::Rejected);
+    assert_eq!(reserved(&rig), 200);
+    let mut next = rig.intent(Side::Buy, 39);
+    next.order.replaces = old;
+    next.order.price = Price(9_900);
+    assert_eq!(judged(&mut rig, &next), None);
+    assert_eq!(reserved(&rig), 200 + 188, "20 at 100.00 or 99.00, and 19 at 99.00");
+    rig.tell(old, ReportKind::Canceled);
+    assert_eq!(reserved(&rig), 386);
+    rig.tell(next.order.client_order_id, ReportKind::Canceled);
+    assert_eq!(reserved(&rig), 0);
+}
+
+#[test]
 fn transfers_change_what_can_be_spent() {
     let mut rig = Rig::new(&config());
     rig.risk.start_balance(VenueId(0), USDT, Money(CENT));
