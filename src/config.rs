@@ -210,8 +210,8 @@ pub struct Venue {
     /// Limits of the account.
     #[serde(default)]
     pub limits: AccountLimits,
-    /// C45: the watchdog's own keys, of the same account: limits and bans of the engine's are then not its own. By default
-    /// the keys above.
+    /// C45: the watchdog's own keys, of the same account: it can then cancel though the engine's are revoked. By default the
+    /// keys above.
     #[serde(default)]
     pub watchdog: Option<Keys>,
 }

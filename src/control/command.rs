@@ -137,7 +137,10 @@ fn warnings(config: &Config) -> Vec<String> {
     }
     let without = config.venues.iter().filter(|venue| venue.watchdog.is_none());
     let told = |venue: &Venue| {
-        format!("venue {}: the watchdog has no keys of its own: what bans the engine's key bans it too", venue.name)
+        format!(
+            "venue {}: the watchdog has no keys of its own: where the engine's are revoked, neither can cancel",
+            venue.name
+        )
     };
     without.map(told).collect()
 }
