@@ -63,6 +63,8 @@ pub struct Engine {
     /// Where what must outlive the engine is kept, and where operators speak to it; from the configuration file's folder
     /// on.
     pub data_dir: PathBuf,
+    /// C41: what is at stake; addresses and keys must be of this mode.
+    pub mode: Mode,
     /// How stages are spread over threads.
     pub layout: LayoutName,
     /// The threads of the explicit layout.
@@ -104,6 +106,7 @@ impl Default for Engine {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("gannet-data"),
+            mode: Mode::Simulated,
             layout: LayoutName::Auto,
             threads: Vec::new(),
             idle: IdleName::Yield,
@@ -117,6 +120,30 @@ impl Default for Engine {
             restarts_per_hour: 3,
             limits_change_factor: 10,
             log: "info".to_owned(),
+        }
+    }
+}
+
+/// What is at stake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Nothing: the exchange is a program on this machine.
+    Simulated,
+    /// Play money, on a venue's test hosts.
+    Paper,
+    /// Money.
+    Live,
+}
+
+impl Mode {
+    /// Its name, as configured.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Simulated => "simulated",
+            Self::Paper => "paper",
+            Self::Live => "live",
         }
     }
 }
@@ -860,7 +887,7 @@ mod tests {
     fn values_are_judged_against_each_other() {
         let text = EXAMPLE
             .replace("[\"binance:BTCUSDT\"]", "[\"binance:DOGEUSDT\"]")
-            .replace("wss://stream.binance.com", "ws://stream.binance.com")
+            .replace("wss://stream.testnet", "ws://stream.testnet")
             .replace("position_max = \"0.05\"", "position_max = \"-1\"");
         let errors = Config::parse(&text).expect_err("three mistakes").to_string();
         for key in ["DOGEUSDT", "venues[0].market_stream", "limits.position_max"] {

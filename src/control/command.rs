@@ -4,7 +4,9 @@ use super::client::{VenueClient, credentials, watchdog_credentials};
 use super::data_dir::DataDir;
 use super::demo::{print, stop_signal};
 use super::engine::{self, Run};
+use super::identity;
 use super::kill_file;
+use super::operators::Operators;
 use super::plane::NoDisplay;
 use super::watchdog::session::Session;
 use crate::config::{Config, EXAMPLE, Venue};
@@ -132,6 +134,15 @@ pub(super) fn load(path: &Path) -> Result<Config, Vec<String>> {
 
 /// What is allowed, and could be better.
 fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = of_watchdog(config);
+    if !Operators::of(config).can_confirm() {
+        let what = "what is killed cannot be released, no limit be raised while the engine runs, nothing be approved";
+        warnings.push(format!("operators: there are no two of them: {what}"));
+    }
+    warnings
+}
+
+fn of_watchdog(config: &Config) -> Vec<String> {
     if !config.engine.watchdog {
         return vec!["engine.watchdog: nobody cancels anything where the engine stalls or dies".to_owned()];
     }
@@ -155,7 +166,7 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
     let names: Vec<&str> = stages.iter().map(String::as_str).collect();
     findings.extend(plan(&config.layout(), &names, &allowed_cores()).err().unwrap_or_default());
     let clock = Clock::wall();
-    let mut clients = Vec::new();
+    let mut clients: Vec<VenueClient> = Vec::new();
     for venue in &config.venues {
         let made = credentials(venue);
         match made.and_then(|keys| VenueClient::new(venue, keys, &clock).map_err(|error| vec![error])) {
@@ -166,6 +177,9 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
             findings.extend(watchdog_credentials(venue).err().unwrap_or_default());
         }
     }
+    let keys: Vec<&str> = clients.iter().map(|client| client.credentials.api_key()).collect();
+    let identity = identity::judge(config, &keys, &DataDir::new(&config.engine.data_dir)).err();
+    findings.extend(identity.iter().flatten().map(ToString::to_string));
     if offline || clients.len() < config.venues.len() {
         return findings;
     }

@@ -1,14 +1,17 @@
 //! `gannet ctl`: operators speak to an engine, through its data directory alone.
 
 use super::audit;
+use super::client::credentials;
 use super::command::DEFAULT_FILE;
 use super::data_dir::DataDir;
 use super::demo::parse_duration;
+use super::identity;
 use super::kill_file;
 use super::names::{ENGINE, Names};
 use super::operators::{OperatorKey, Operators};
 use super::requests::{Action, LIFETIME, Request, Signed, now_ms};
 use super::standing::Standing;
+use super::state::sha256;
 use crate::config::{Config, Engine};
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -51,6 +54,8 @@ enum CtlCommand {
     Limits(LimitsArgs),
     /// Ask for a few orders to pass a limit; a second operator approves.
     Override(OverrideArgs),
+    /// Approve this program and a configuration, with its keys, for live trading; it takes two operators.
+    ApproveBuild(ApproveBuildArgs),
     /// Make an operator's key.
     Keygen(KeygenArgs),
 }
@@ -192,6 +197,17 @@ struct OverrideArgs {
     signing: Signing,
 }
 
+/// Options of `gannet ctl approve-build`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  gannet ctl approve-build --reason \"release 1.2, reviewed\" --key alice.pem --key bob.pem
+Approved are the very program that runs this command, the configuration that --config names, and its API keys, which must be
+readable from here. It holds from the next start of the engine on, until any of the three changes.")]
+struct ApproveBuildArgs {
+    #[command(flatten)]
+    signing: Signing,
+}
+
 /// Options of `gannet ctl keygen`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
@@ -218,6 +234,9 @@ pub fn run(args: &CtlArgs) -> Result<(), Vec<String>> {
         CtlCommand::Reset(args) => ask(&args.signing, Action::Reset { strategy: args.strategy.clone() }),
         CtlCommand::Limits(args) => new_limits(args).and_then(|action| ask(&args.signing, action)),
         CtlCommand::Override(args) => ask(&args.signing, an_override(args)),
+        CtlCommand::ApproveBuild(args) => {
+            this_build(&args.signing.target).and_then(|action| ask(&args.signing, action))
+        }
         CtlCommand::Keygen(args) => keygen(args),
     };
     done.map_err(|error| vec![error])
@@ -302,6 +321,16 @@ fn new_limits(args: &LimitsArgs) -> Result<Action, String> {
     // Mistakes are told here, before anybody is asked to sign them.
     let config = Config::load(&args.from).map_err(|errors| format!("{}: {errors}", args.from.display()))?;
     Ok(Action::Limits { config: config.source })
+}
+
+fn this_build(target: &Target) -> Result<Action, String> {
+    let config = Config::load(&target.config).map_err(|errors| format!("{}: {errors}", target.config.display()))?;
+    let keys = config.venues.iter().map(|venue| {
+        let keys = credentials(venue).map_err(|errors| errors.join("; "))?;
+        Ok(identity::fingerprint(keys.api_key()))
+    });
+    let keys = keys.collect::<Result<_, String>>()?;
+    Ok(Action::ApproveBuild { program: identity::of_program()?, config: sha256(config.source.as_bytes()), keys })
 }
 
 fn an_override(args: &OverrideArgs) -> Action {

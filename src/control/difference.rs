@@ -74,7 +74,7 @@ mod tests {
                 .replace("name = \"btc-maker\"", "name = \"btc-taker\"")
                 .replace("sides = [\"buy\", \"sell\"]", "sides = [\"buy\"]")
                 .replace("shards = 1 ", "shards = 2 ")
-                .replace("rest = \"https://api.binance.com\"", "rest = \"https://api1.binance.com\"")
+                .replace("rest = \"https://testnet", "rest = \"https://api.testnet")
         };
         assert_eq!(differences(more), ["engine.shards", "strategies[0].name", "strategies[0].sides", "venues[0].rest"]);
     }

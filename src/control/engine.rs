@@ -5,6 +5,7 @@ use super::assemble::{Facts, ask_venues, assemble};
 use super::audit::Entry;
 use super::client::VenueClient;
 use super::data_dir::DataDir;
+use super::identity;
 use super::keeper::Keeper;
 use super::names::Names;
 use super::office::Office;
@@ -67,12 +68,19 @@ pub async fn run(
     let heartbeats = guard.as_ref().map(|guard| guard.heartbeats().clone()).unwrap_or_default();
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+    let keys: Vec<&str> = clients.iter().map(|client| client.credentials.api_key()).collect();
+    let identity = identity::judge(config, &keys, &data).err().unwrap_or_default();
+    identity.iter().for_each(|mismatch| tracing::error!("{mismatch}"));
+    if identity.is_empty() {
+        identity::remember(config, &keys, &data).map_err(|error| vec![error.to_string()])?;
+    }
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch)?;
     heartbeats.set_epoch(facts.epoch);
     let state = data.state().map_err(|error| vec![error.to_string()])?;
     let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
     assembly.machine.risk.latches = state.latches(&names);
+    assembly.machine.risk.identity = identity.first().map(Into::into);
     for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
         instance.is_quarantined = state.quarantined.contains_key(&instance.name);
     }

@@ -6,6 +6,7 @@
 use super::audit::Entry;
 use super::data_dir::{DataDir, DataError};
 use super::difference;
+use super::identity;
 use super::kill_file::KillWatch;
 use super::limits;
 use super::names::{ENGINE, Names};
@@ -135,7 +136,7 @@ impl Office {
         }
         outcome("approved", "").write(dir)?;
         warn!("request {id}: {}, approved by {}: {}", request.action, names.join(" and "), request.reason);
-        match self.act(&verified, premises) {
+        match self.act(&verified, &signed, premises) {
             Ok(detail) => close(dir, id, outcome("done", &detail)),
             Err(problem) => {
                 error!("request {id}: {problem}");
@@ -172,7 +173,7 @@ impl Office {
                     premises.names.strategy(name).is_some() || state.quarantined.contains_key(name),
                 )?;
             }
-            Action::Reset { strategy: None } => {}
+            Action::Reset { strategy: None } | Action::ApproveBuild { .. } => {}
             Action::Limits { config } => {
                 let raises = self.limits.check_change(&self.new_limits(config)?.0, self.factor(), false);
                 let too_large: Vec<String> =
@@ -191,7 +192,7 @@ impl Office {
     }
 
     /// Does what was approved. It is marked as used, on the disk, no later than it is done.
-    fn act(&mut self, verified: &Verified, premises: &Premises<'_>) -> Result<String, String> {
+    fn act(&mut self, verified: &Verified, signed: &Signed, premises: &Premises<'_>) -> Result<String, String> {
         let Premises { dir, names, watch } = premises;
         let Verified { request, signers } = verified;
         let in_words = |error: DataError| error.to_string();
@@ -263,6 +264,10 @@ impl Office {
                 dir.update_state(mark).map_err(in_words)?;
                 self.send(Order::Override(wanted))?;
                 Ok(String::new())
+            }
+            Action::ApproveBuild { .. } => {
+                dir.update_state(mark).and_then(|_| identity::keep(dir, signed)).map_err(in_words)?;
+                Ok("it holds from the next start on".to_owned())
             }
         }
     }

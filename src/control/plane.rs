@@ -2,6 +2,7 @@
 
 use super::assemble::WarmUp;
 use super::client::{ClientError, VenueClient};
+use super::clocks::{MEASURE_EVERY, WallWatch};
 use super::keeper::Keeper;
 use super::office::Order;
 use super::standing::Shown;
@@ -10,7 +11,7 @@ use crate::pipeline::clock::Clock;
 use crate::pipeline::{ColdEnds, Counters};
 use crate::types::{
     FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Latch, Request, RiskCommand, ShardCommand, Side,
-    TradingState,
+    TradingState, VenueId,
 };
 use crate::venue::binance::rest::Snapshot;
 use crate::venue::connect::{Endpoint, connect};
@@ -38,6 +39,7 @@ const DRAW_EVERY: u32 = 50;
 enum Fetched {
     Snapshot(usize, InstrumentId, Result<Snapshot, ClientError>),
     History(usize, InstrumentId, Vec<HistoryBar>),
+    Clock(VenueId, Result<i64, ClientError>),
 }
 
 /// What is shown ten times a second.
@@ -79,6 +81,9 @@ pub struct Plane {
     orders: Option<Receiver<Order>>,
     /// Commands to risk that had no room yet.
     commands: VecDeque<RiskCommand>,
+    wall: WallWatch,
+    /// When the venues' clocks are to be measured next.
+    measure_at: Instant,
     seed: u32,
 }
 
@@ -98,6 +103,12 @@ impl Plane {
         let (results, fetched) = mpsc::unbounded_channel();
         let outgoing = ends.venues.iter().map(|_| VecDeque::new()).collect();
         let status = Status::new((*instruments).clone(), strategies);
+        // They were measured to ask the venues anything.
+        let measured = clients
+            .iter()
+            .zip(0..)
+            .map(|(client, venue)| RiskCommand::Clock { venue: VenueId(venue), offset_ns: client.offset_ns() });
+        let commands = measured.collect();
         Self {
             ends,
             counters,
@@ -111,7 +122,9 @@ impl Plane {
             latches: None,
             shown: None,
             orders: None,
-            commands: VecDeque::new(),
+            commands,
+            wall: WallWatch::default(),
+            measure_at: Instant::now() + MEASURE_EVERY,
             seed,
         }
     }
@@ -164,6 +177,7 @@ impl Plane {
             self.drain();
             if until_draw == 0 {
                 until_draw = DRAW_EVERY;
+                self.look_at_clocks();
                 if let Some(keeper) = self.shown.as_ref().filter(|keeper| keeper.is_empty()) {
                     let _ = keeper.try_send(self.status.shown(self.open_orders()));
                 }
@@ -245,6 +259,26 @@ impl Plane {
                 }
                 outgoing.pop_front();
             }
+        }
+    }
+
+    /// Has risk told of each venue's clock, every ten seconds and when the wall clock has jumped.
+    fn look_at_clocks(&mut self) {
+        let jumped = self.wall.look(&self.clock);
+        if let Some(by_ns) = jumped {
+            warn!("the wall clock jumped by {by_ns} ns: no new orders until the venues' clocks are measured again");
+            self.commands.push_back(RiskCommand::ClockJump { by_ns });
+        } else if Instant::now() < self.measure_at {
+            return;
+        }
+        self.measure_at = Instant::now() + MEASURE_EVERY;
+        for venue in (0..self.clients.len()).filter_map(|venue| u8::try_from(venue).ok().map(VenueId)) {
+            let (clients, results) = (Arc::clone(&self.clients), self.results.clone());
+            tokio::spawn(async move {
+                if let Some(client) = clients.get(usize::from(venue.0)) {
+                    let _ = results.send(Fetched::Clock(venue, client.measure_clock().await));
+                }
+            });
         }
     }
 
@@ -338,6 +372,11 @@ impl Plane {
 
     fn take_fetched(&mut self, fetched: Fetched) {
         let (venue, instrument) = match &fetched {
+            Fetched::Clock(venue, Ok(offset_ns)) => {
+                self.commands.push_back(RiskCommand::Clock { venue: *venue, offset_ns: *offset_ns });
+                return;
+            }
+            Fetched::Clock(venue, Err(error)) => return warn!("the clock of venue {}: {error}", venue.0),
             Fetched::Snapshot(venue, instrument, _) | Fetched::History(venue, instrument, _) => (*venue, *instrument),
         };
         let Some(outgoing) = self.outgoing.get_mut(venue) else { return };
@@ -353,6 +392,7 @@ impl Plane {
                 push(FeedInput::SnapshotEnd);
             }
             // The feed asks again when its backoff is over.
+            Fetched::Clock(..) => {}
             Fetched::Snapshot(_, _, Err(error)) => warn!("snapshot: {error}"),
             Fetched::History(_, _, bars) => {
                 bars.into_iter().for_each(|bar| push(FeedInput::HistoryBar(bar)));

@@ -57,6 +57,15 @@ pub enum Action {
         /// For how long, in s.
         for_s: u64,
     },
+    /// This program may trade live with this configuration and these keys.
+    ApproveBuild {
+        /// The SHA-256 of the program's file.
+        program: String,
+        /// The SHA-256 of the configuration's text.
+        config: String,
+        /// The fingerprints of the API keys.
+        keys: Vec<String>,
+    },
 }
 
 /// The text that is signed.
@@ -144,6 +153,9 @@ impl fmt::Display for Action {
             Self::Limits { config } => write!(f, "limits of the configuration {}", sha256(config.as_bytes())),
             Self::Override { strategy, instrument, control, orders, for_s } => {
                 write!(f, "override {control} for {orders} orders of {strategy} in {instrument} within {for_s} s")
+            }
+            Self::ApproveBuild { program, config, .. } => {
+                write!(f, "approve program {program} with configuration {config} for live trading")
             }
         }
     }
@@ -319,13 +331,18 @@ pub(super) mod tests {
                 .iter()
                 .map(|name| OperatorKey::generate(&folder.path().join(name)).expect("made"))
                 .collect();
-            let mut config = Config::parse(crate::config::EXAMPLE).expect("valid");
-            config.operators = ["alice", "bob"]
-                .iter()
-                .zip(&keys)
+            let mut people = Self { operators: Operators::default(), keys, _folder: folder };
+            people.operators = Operators::of(&people.operate(Config::parse(crate::config::EXAMPLE).expect("valid")));
+            people
+        }
+
+        /// The configuration with the two operators.
+        pub fn operate(&self, mut config: Config) -> Config {
+            let known = ["alice", "bob"].iter().zip(&self.keys);
+            config.operators = known
                 .map(|(name, key)| OperatorConfig { name: (*name).to_owned(), public_key: key.public_text() })
                 .collect();
-            Self { operators: Operators::of(&config), keys, _folder: folder }
+            config
         }
     }
 

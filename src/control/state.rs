@@ -40,6 +40,8 @@ pub struct State {
     pub watchdog: Option<WatchdogLatch>,
     /// When the watchdog started the engine again within the last hour, in ms since the epoch.
     pub restarts_ms: Vec<u64>,
+    /// The mode in which an API key was first used, by its fingerprint.
+    pub keys: BTreeMap<String, String>,
     /// Requests that were acted on and when they expire, in ms since the epoch, by nonce.
     pub used: BTreeMap<String, u64>,
 }
