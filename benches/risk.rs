@@ -19,8 +19,8 @@ use gannet::portfolio::Rates;
 use gannet::risk::controls::{Facts, Rate, evaluate};
 use gannet::risk::{
     AccountLimits, Approved, Budget, Drift, Exposure, Finances, InstrumentLimits, KillSwitch, Kills, Limits,
-    LimitsTable, OpenOrders, OrderToTrade, Override, Permission, QuoteWorth, RateLimit, Recent, Risk, RiskConfig,
-    RiskLanes, StrategyLimits, approved_lane, wide,
+    LimitsTable, OpenOrders, OrderToTrade, Override, ParentFacts, Permission, QuoteWorth, RateLimit, Recent, Risk,
+    RiskConfig, RiskLanes, StrategyLimits, approved_lane, wide,
 };
 use gannet::types::*;
 use std::hint::black_box;
@@ -240,6 +240,8 @@ fn risk(criterion: &mut Criterion) {
         strategy_limits: &STRATEGY_LIMITS,
         account_limits: &ACCOUNT_LIMITS,
         replaced: None,
+        parent: ParentFacts::None,
+        opposing: None,
         exposure: &Exposure::NONE,
         instrument_exposure: &Exposure::NONE,
         finances: Finances {

@@ -11,6 +11,8 @@ use super::latches::Latches;
 use super::limits::LimitsTable;
 use super::order_table::OrderTable;
 use super::overrides::{Override, Overrides};
+use super::own_book::OwnBook;
+use super::parents::Parents;
 use super::rate::TokenBucket;
 use super::ratio::OrderToTrade;
 use super::recent::Recent;
@@ -92,6 +94,8 @@ pub(super) struct Core {
     pub(super) venues: Vec<VenueState>,
     pub(super) shards: Vec<ShardState>,
     pub(super) sweep: Sweep,
+    pub(super) own_book: OwnBook,
+    pub(super) parents: Parents,
     /// Where canceling what strategies past a loss limit have open has come to.
     pub(super) opener_sweep: Option<u32>,
     /// The running day (UTC).
@@ -172,6 +176,8 @@ impl Core {
             venues,
             shards: shards.collect(),
             sweep,
+            own_book: OwnBook::new(config.instruments.len(), capacity),
+            parents: Parents::new(config.shard_of_strategy.len()),
             opener_sweep: None,
             day: 0,
             kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len()),

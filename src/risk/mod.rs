@@ -28,6 +28,8 @@ mod limits;
 mod order_table;
 mod orders;
 mod overrides;
+mod own_book;
+mod parents;
 mod rate;
 mod ratio;
 mod recent;
@@ -57,6 +59,7 @@ pub use limits::{
 };
 pub use order_table::{CancelStep, OrderRecord, OrderTable};
 pub use overrides::Override;
+pub use parents::{Parent, ParentFacts};
 pub use ratio::OrderToTrade;
 pub use recent::Recent;
 pub use resting::OpenOrders;

@@ -69,6 +69,8 @@ pub struct OrderRecord {
     pub updated_ns: Timestamp,
     /// One more than its place among the open orders; zero where it is not among them.
     pub(super) open_place: u32,
+    /// Whether it stands in the book of our own resting orders.
+    pub(super) is_in_own_book: bool,
     /// Its strategy and instrument, as an index.
     pub(super) holding: u32,
     /// Whether its shard does not know the newest state yet.

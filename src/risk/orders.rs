@@ -62,7 +62,12 @@ impl Core {
         match verdict {
             Ok(0) => {}
             Ok(used) => self.use_overrides(used, intent),
-            Err(denial) => self.deny(shard, intent, place, &denial),
+            Err(denial) => {
+                self.deny(shard, intent, place, &denial);
+                if denial.reason == DenialReason::SelfTrade {
+                    self.make_way(&intent.order, worst);
+                }
+            }
         }
     }
 
@@ -119,6 +124,8 @@ impl Core {
             strategy_limits,
             account_limits,
             replaced: self.replaced(order.replaces, wanted),
+            parent: self.parents.facts(order),
+            opposing: self.own_book.best(order.instrument, order.side.opposite()),
             exposure: holding.map_or(&NO_EXPOSURE, |holding| &holding.exposure),
             instrument_exposure: market.map_or(&NO_EXPOSURE, |market| &market.exposure),
             recent: strategy.map_or(&NOTHING_RECENT, |strategy| &strategy.recent),
@@ -168,13 +175,13 @@ impl Core {
             worst_price: worst,
             ..OrderRecord::default()
         };
-        let capacity = i128::try_from(self.orders.capacity()).unwrap_or(i128::MAX);
-        let slot = self.orders.insert(record).ok_or(Denial {
-            reason: DenialReason::OrderTableFull,
-            limit: capacity,
-            observed: capacity.saturating_add(1),
-        })?;
+        if !self.own_book.has_room(order.instrument, order.side) {
+            return Err(full(self.own_book.room()));
+        }
+        let slot = self.orders.insert(record).ok_or(full(self.orders.capacity()))?;
+        self.parents.open(&order);
         self.reserve_due(slot);
+        self.keep_own(slot);
         let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, is_exclusive);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));
@@ -258,6 +265,11 @@ impl Core {
         let notice = Notice::new(NoticeCode::Denied, self.now).order(*id).instrument(instrument);
         self.notify(Notice { reason: denial.reason, ..notice.values(denial.limit, denial.observed) });
     }
+}
+
+fn full(capacity: usize) -> Denial {
+    let limit = i128::try_from(capacity).unwrap_or(i128::MAX);
+    Denial { reason: DenialReason::OrderTableFull, limit, observed: limit.saturating_add(1) }
 }
 
 fn not_permitted() -> Denial {

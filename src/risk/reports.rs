@@ -156,6 +156,7 @@ impl Core {
             record.filled = Quantity(filled);
             record.last_price = fill.price;
         }
+        self.fill_of_parent(&order, fill.quantity);
         let is_whole = filled >= order.quantity.0;
         self.apply(slot, if is_whole { OrderEvent::LastFill } else { OrderEvent::PartialFill });
         self.check_position(&record);
@@ -215,6 +216,7 @@ impl Core {
         }
         let after = *record;
         self.orders.list(slot);
+        self.keep_own(slot);
         self.reserve_due(slot);
         if after.status.is_terminal() {
             self.orders.retire(slot);
@@ -251,6 +253,7 @@ impl Core {
         let (order, holding, worst) = (record.order, record.holding, record.worst_price);
         self.books.reserve(holding, order.side, before.0, due.0, worst);
         self.rest(&order, before, due);
+        self.reserve_of_parent(&order, before, due);
     }
 
     /// What is held for the order whose place this one takes: as only one of them can fill, that much of this one is held

@@ -20,6 +20,7 @@ use super::finances::Finances;
 use super::kill::Kills;
 use super::limits::{AccountLimits, InstrumentLimits, Limits, RateLimit, StrategyLimits};
 use super::order_table::OrderRecord;
+use super::parents::ParentFacts;
 use super::ratio::OrderToTrade;
 use super::recent::Recent;
 use super::resting::OpenOrders;
@@ -75,6 +76,8 @@ controls_in_order! {
     c25_venue_budget,
     c26_repeats,
     c27_order_to_trade,
+    c28_parent,
+    c29_self_trade,
     c30_amend,
     c41_identity,
 }
@@ -140,6 +143,10 @@ pub struct Facts<'a> {
     pub account_limits: &'a AccountLimits,
     /// The order whose place it takes; `None` for a new one, and where there is no such order.
     pub replaced: Option<Replaced<'a>>,
+    /// What is known of the larger order that it is a part of.
+    pub parent: ParentFacts,
+    /// The best price of our own orders that may rest on the other side of the instrument.
+    pub opposing: Option<Price>,
     /// What the strategy has at stake in this instrument.
     pub exposure: &'a Exposure,
     /// What all strategies have at stake in it.

@@ -6,7 +6,7 @@ use crate::portfolio::Rates;
 pub(super) use crate::risk::exposure::Exposure;
 use crate::risk::{
     AccountLimits, Budget, Capital, Drift, Finances, InstrumentLimits, Kills, Limits, OpenOrders, OrderToTrade,
-    Permission, QuoteWorth, RateLimit, Recent, Results, StrategyLimits, Worth, wide,
+    ParentFacts, Permission, QuoteWorth, RateLimit, Recent, Results, StrategyLimits, Worth, wide,
 };
 use crate::types::{
     AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, MarketStamp, Money, Order, OrderIntent, Price,
@@ -131,6 +131,8 @@ impl Case {
             strategy_limits: &self.strategy_limits,
             account_limits: &self.account_limits,
             replaced: None,
+            parent: ParentFacts::None,
+            opposing: None,
             exposure: &self.exposure,
             instrument_exposure: &self.instrument_exposure,
             recent: &Recent::NONE,
@@ -172,6 +174,6 @@ pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Resul
 #[test]
 fn every_control_lets_a_good_order_pass() {
     assert_eq!(Case::new().with(super::evaluate), Ok(()));
-    assert_eq!(super::CONTROLS.len(), 29);
+    assert_eq!(super::CONTROLS.len(), 31);
     assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
 }

@@ -196,7 +196,7 @@ fn what_rests_is_counted_at_its_price_until_it_fills() {
     config.limits.instruments[0].max_resting_notional = worth(40);
     let mut rig = Rig::new(&config);
     let first = rig.place(Side::Buy, 20);
-    rig.place(Side::Sell, 20);
+    rig.place(Side::Buy, 20);
     let over = |quantity| {
         Some(Denial { reason: DenialReason::MaxRestingNotional, limit: worth(40).0, observed: worth(quantity).0 })
     };

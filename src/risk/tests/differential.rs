@@ -39,18 +39,31 @@ struct Known {
     is_filled: bool,
     is_acknowledged: bool,
     never_left: bool,
+    is_unknown: bool,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
 }
 
 impl Known {
-    fn due(&self) -> i128 {
+    fn is_open(&self) -> bool {
         // What the venue shows to know has left, whoever says otherwise.
         let is_denied = self.never_left && !self.is_acknowledged;
-        let end = if self.is_over || self.is_filled || is_denied {
-            self.venue_filled.min(self.quantity)
-        } else {
-            self.quantity
-        };
+        !(self.is_over || self.is_filled || is_denied)
+    }
+
+    fn due(&self) -> i128 {
+        let end = if self.is_open() { self.quantity } else { self.venue_filled.min(self.quantity) };
         (end - self.filled).max(0)
+    }
+
+    fn may_rest(&self) -> bool {
+        let is_immediate = matches!(self.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
+        self.is_open()
+            && match self.order_type {
+                OrderType::Limit => !is_immediate || self.is_unknown,
+                OrderType::StopLimit => self.filled > 0,
+                OrderType::Market | OrderType::Stop => false,
+            }
     }
 }
 
@@ -133,6 +146,8 @@ impl Worked {
                         if order.order_type == OrderType::Stop { order.stop_price } else { order.price }.0,
                     ),
                     quantity: i128::from(order.quantity.0),
+                    order_type: order.order_type,
+                    time_in_force: order.time_in_force,
                     ..Known::default()
                 },
             );
@@ -154,6 +169,7 @@ impl Worked {
                     return;
                 }
                 order.is_acknowledged = true;
+                order.is_unknown = false;
                 let place = (order.strategy, order.instrument);
                 let held = -order.sign * self.booked.get(&place).copied().unwrap_or(0);
                 if order.filled == 0 && order.quantity > held {
@@ -181,7 +197,11 @@ impl Worked {
                     self.reduce_only_instruments.insert(place.1);
                 }
             }
-            ReportKind::Accepted => order.is_acknowledged = true,
+            ReportKind::Accepted => {
+                order.is_acknowledged = true;
+                order.is_unknown = false;
+            }
+            ReportKind::Unknown => order.is_unknown |= order.is_open(),
             ReportKind::Canceled | ReportKind::Rejected | ReportKind::Expired => order.is_over = true,
             ReportKind::NotSent => order.never_left = true,
             _ => {}
@@ -480,6 +500,14 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
             i128::from(habits.max_order_to_trade),
             ceil(messages, fills.max(1)),
         );
+    }
+    let rests = |other: &&Known| other.instrument == key.1 && other.sign == -sign && other.may_rest();
+    let opposing = known.orders.values().filter(rests).map(|other| other.price * sign).min();
+    if let Some(own) = opposing
+        && !order.order_type.is_stop()
+        && worst * sign >= own
+    {
+        return deny(DenialReason::SelfTrade, own * sign, worst);
     }
     None
 }
@@ -798,6 +826,7 @@ fn verdict_reason_and_exposure_equal_the_reference() {
         DenialReason::MaxOrderNotional,
         DenialReason::MaxPosition,
         DenialReason::RateLimit,
+        DenialReason::SelfTrade,
         DenialReason::LimitNotConfigured,
         DenialReason::KilledStrategy,
         DenialReason::KilledInstrument,

@@ -7,6 +7,7 @@ mod differential;
 mod lanes;
 mod money;
 mod orders;
+mod own_orders;
 mod replaces;
 mod rig;
 mod states;

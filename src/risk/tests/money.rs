@@ -230,17 +230,17 @@ fn turnover_counts_fills_and_open_orders_and_the_day_ends() {
     let mut rig = Rig::new(&config);
     let first = rig.place(Side::Buy, 40);
     let window = DenialReason::MaxTurnover;
-    assert_eq!(refused(&mut rig, Side::Sell, 21), denial(window, 6 * CENT, 61 * CENT / 10), "it may all fill");
+    assert_eq!(refused(&mut rig, Side::Buy, 21), denial(window, 6 * CENT, 61 * CENT / 10), "it may all fill");
     fill_at(&mut rig, first, 1, 40, 10_000);
-    assert_eq!(refused(&mut rig, Side::Sell, 21), denial(window, 6 * CENT, 61 * CENT / 10));
+    assert_eq!(refused(&mut rig, Side::Buy, 21), denial(window, 6 * CENT, 61 * CENT / 10));
     rig.now = rig.now.plus(36_000_000_000);
     let second = rig.place(Side::Sell, 40);
     fill_at(&mut rig, second, 2, 40, 10_000);
     rig.now = rig.now.plus(36_000_000_000);
     let day = DenialReason::MaxDailyTurnover;
-    assert_eq!(refused(&mut rig, Side::Sell, 21), denial(day, 10 * CENT, 101 * CENT / 10));
+    assert_eq!(refused(&mut rig, Side::Buy, 21), denial(day, 10 * CENT, 101 * CENT / 10));
     rig.now = Timestamp::from_nanos(DAY_NS);
-    assert_eq!(refused(&mut rig, Side::Sell, 21), None);
+    assert_eq!(refused(&mut rig, Side::Buy, 21), None);
 }
 
 /// A rig with strategy 0 long 40 at 100.00, a sell of 10 and a buy of 5 open, and a loss limit of one cent.

@@ -200,7 +200,8 @@ impl Rig {
         OrderIntent {
             order: Order {
                 client_order_id: ClientOrderId::new(1, strategy, self.sequence).expect("in range"),
-                price: Price(10_000),
+                // A tick apart, so that our own do not meet.
+                price: Price(if side == Side::Buy { 10_000 } else { 10_001 }),
                 quantity: Quantity(quantity),
                 instrument: InstrumentId(instrument),
                 strategy,

@@ -237,12 +237,21 @@ fn a_refused_cancel_is_sent_again_ever_later_and_then_the_instrument_is_canceled
 fn cancel_all_takes_every_open_order_a_part_at_a_time() {
     let mut config = config();
     config.order_capacity = 8_192;
-    config.limits.permissions[0].max_position = Quantity(1_000_000);
-    config.limits.instruments[0].max_position = Quantity(1_000_000);
+    for limits in &mut config.limits.permissions {
+        limits.max_position = Quantity(1_000_000);
+    }
+    for limits in &mut config.limits.instruments {
+        limits.max_position = Quantity(1_000_000);
+    }
     let mut rig = Rig::new(&config);
     let mut ids = Vec::new();
-    for _ in 0..4_100 {
-        ids.push(rig.place(Side::Buy, 5));
+    for count in 0..4_100 {
+        let mut intent = rig.intent_of(count % 2, 0, Side::Buy, 5);
+        intent.order.instrument = InstrumentId(u32::from(count % 2));
+        rig.send(&intent).expect("room");
+        rig.poll();
+        ids.push(intent.order.client_order_id);
+        rig.updates(usize::from(count % 2));
         rig.gateway_orders.drain(u64::MAX, |_| {});
         rig.now = rig.now.plus(1_000_000);
         rig.notices();
@@ -257,7 +266,10 @@ fn cancel_all_takes_every_open_order_a_part_at_a_time() {
     let mut canceled: Vec<_> = canceled.into_iter().map(|(id, _)| id).collect();
     canceled.sort_unstable();
     canceled.dedup();
-    assert_eq!(canceled, ids[1..], "each once");
+    let first = ids.remove(0);
+    assert_eq!(rig.order(first).status, OrderStatus::Canceled);
+    ids.sort_unstable();
+    assert_eq!(canceled, ids, "each once");
     assert_eq!(rig.risk.trading_state(), TradingState::Active);
     rig.now = rig.now.plus(1_000_000_000);
     let later = rig.place(Side::Buy, 5);
