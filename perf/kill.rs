@@ -27,6 +27,7 @@ use gannet::pipeline::heartbeat::Heartbeats;
 use gannet::pipeline::stage::Stage;
 use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine};
 use gannet::risk::{KillScope, KillSwitch};
+use gannet::strategy::AnyStrategy;
 use gannet::strategy::prelude::*;
 use gannet::types::{ClientOrderId, RiskCommand, TradingState};
 use gannet::venue::connection::{Arrival, Connection};
@@ -41,8 +42,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Orders that are open when the switch is thrown.
 const OPEN_ORDERS: u64 = 1_000;
-/// Orders of one quote.
-const BURST: u64 = 50;
+/// Strategies, as each may have 128 orders working.
+const STRATEGIES: u64 = 8;
+/// Orders of one quote, of each strategy.
+const BURST: u64 = 5;
 /// Cycles in which everything must have happened.
 const PATIENCE: usize = 100_000;
 
@@ -133,7 +136,7 @@ struct Harness {
 impl Harness {
     fn new() -> Self {
         let clock = Clock::wall();
-        let config = rig::config(&clock, Box::new(Rester));
+        let config = rig::config(&clock, (0..STRATEGIES).map(|_| Box::new(Rester) as Box<dyn AnyStrategy>).collect());
         let machine = pipeline::build(config, &clock, KillSwitch::new(), Heartbeats::default());
         let Machine { stages, cold, counters, kill, .. } = machine.unwrap_or_else(|errors| panic!("{errors:?}"));
         let (orders, quotes) = (Arc::<Wire>::default(), Arc::<Wire>::default());
@@ -202,7 +205,7 @@ impl Harness {
                     wire.say(&report(sent.client_order_id, "NEW"));
                     open.push(sent.client_order_id);
                 });
-                harness.open.len() as u64 >= before as u64 + BURST
+                harness.open.len() as u64 >= before as u64 + STRATEGIES * BURST
             });
         }
         self.until("orders are accepted", |harness| harness.orders.incoming.lock().expect("one thread").is_empty());

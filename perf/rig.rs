@@ -190,8 +190,10 @@ pub fn greetings() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A machine of one venue, one instrument, one shard and this strategy, with limits that it never reaches.
-pub fn config(clock: &Clock, own: Box<dyn AnyStrategy>) -> MachineConfig {
+/// A machine of one venue, one instrument, one shard and these strategies, with limits that they never reach.
+pub fn config(clock: &Clock, own: Vec<Box<dyn AnyStrategy>>) -> MachineConfig {
+    let count = own.len();
+    let strategies = || (0u16..).map(StrategyId).take(count);
     let instruments = instruments();
     let shared = Arc::new(instruments.clone());
     let symbols: Vec<MarketSymbol> = instruments.iter().map(MarketSymbol::from).collect();
@@ -199,8 +201,16 @@ pub fn config(clock: &Clock, own: Box<dyn AnyStrategy>) -> MachineConfig {
     let pem = gannet::exchange::DEMO_ED25519_PRIVATE_KEY;
     let keys = Credentials::ed25519("demo".to_owned().into(), &pem.to_owned().into()).expect("a key");
     let rate = RateLimit { per_second: 1_000_000_000, burst: 1_000_000_000, cancel_reserve: 1 };
-    let strategy = StrategyId(0);
     let instrument = InstrumentId(0);
+    let instances = strategies().zip(own).map(|(id, strategy)| Instance {
+        id,
+        name: "measured".to_owned(),
+        strategy,
+        instruments: vec![instrument],
+        bar_interval_ms: Some(1_000),
+        capital: Money::ZERO,
+        is_quarantined: false,
+    });
     MachineConfig {
         venues: vec![(
             FeedConfig {
@@ -230,26 +240,21 @@ pub fn config(clock: &Clock, own: Box<dyn AnyStrategy>) -> MachineConfig {
         )],
         shards: vec![(
             ShardConfig { name: "shard-0", epoch: EPOCH, handler_budget_ns: 1_000_000_000, clock: clock.clone() },
-            vec![Instance {
-                id: strategy,
-                name: "measured".to_owned(),
-                strategy: own,
-                instruments: vec![instrument],
-                bar_interval_ms: Some(1_000),
-                capital: Money::ZERO,
-                is_quarantined: false,
-            }],
+            instances.collect(),
         )],
         risk: RiskConfig {
             instruments: instruments.clone(),
-            permissions: vec![Permission::all(strategy, instrument)],
+            permissions: strategies().map(|strategy| Permission::all(strategy, instrument)).collect(),
             limits: LimitsTable {
-                permissions: vec![Limits {
-                    max_order_quantity: Quantity(1_000),
-                    max_order_notional: Money(1_000_000_000_000_000_000_000),
-                    max_position: Quantity(1_000_000),
-                    ..wide::LIMITS
-                }],
+                permissions: vec![
+                    Limits {
+                        max_order_quantity: Quantity(1_000),
+                        max_order_notional: Money(1_000_000_000_000_000_000_000),
+                        max_position: Quantity(1_000_000),
+                        ..wide::LIMITS
+                    };
+                    count
+                ],
                 instruments: vec![InstrumentLimits {
                     max_position: Quantity(1_000_000),
                     max_data_age_ns: 10_000_000_000,
@@ -259,11 +264,11 @@ pub fn config(clock: &Clock, own: Box<dyn AnyStrategy>) -> MachineConfig {
                     max_depth_share_bps: 10_000,
                     ..wide::INSTRUMENT
                 }],
-                strategies: vec![StrategyLimits { rate, ..wide::STRATEGY }],
+                strategies: vec![StrategyLimits { rate, ..wide::STRATEGY }; count],
                 accounts: vec![AccountLimits { rate, ..wide::ACCOUNT }],
                 version: 1,
             },
-            shard_of_strategy: vec![0],
+            shard_of_strategy: vec![0; count],
             trading_state: TradingState::Active,
             order_capacity: 4_096,
             execution_capacity: 4_096,
@@ -298,7 +303,7 @@ impl Rig {
     /// A machine with `count` quotes and reports in memory.
     pub fn new(count: u64) -> Self {
         let clock = Clock::wall();
-        let config = config(&clock, Box::new(Averager { mids: [0; 64], next: 0, sum: 0 }));
+        let config = config(&clock, vec![Box::new(Averager { mids: [0; 64], next: 0, sum: 0 })]);
         let heartbeats = Heartbeats::default();
         let pulse = heartbeats.pulse(0);
         let machine = pipeline::build(config, &clock, KillSwitch::new(), heartbeats);
