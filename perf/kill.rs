@@ -9,6 +9,7 @@
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::disallowed_macros,
     clippy::disallowed_methods,
     clippy::disallowed_types,
