@@ -18,7 +18,7 @@ use crate::pipeline::clock::Clock;
 use crate::pipeline::{self, Counters, HotStage};
 use crate::portfolio::Rounding;
 use crate::risk::{KillSwitch, OrderRecord, Risk};
-use crate::types::{ClientOrderId, Money, OrderStatus, VenueId};
+use crate::types::{ClientOrderId, Money, OrderStatus, Timestamp, VenueId};
 use crate::venue::binance::Credentials;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -73,6 +73,13 @@ pub async fn run(
     identity.iter().for_each(|mismatch| tracing::error!("{mismatch}"));
     if identity.is_empty() {
         identity::remember(config, &keys, &data).map_err(|error| vec![error.to_string()])?;
+    }
+    let bans = data.state().map_err(|error| vec![error.to_string()])?.bans;
+    for client in &clients {
+        // A ban is longer for whoever does not heed it, restarted or not.
+        if let Some(&until_ms) = bans.get(&client.name) {
+            client.budget().ban(Some(Timestamp::from_millis(until_ms)), clock.now());
+        }
     }
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch)?;

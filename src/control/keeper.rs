@@ -230,7 +230,7 @@ fn same_stop(old: &Latch, new: &Latch) -> bool {
         Latch::Strategy(latch) => {
             Some((latch.strategy, latch.is_loss_tripped, latch.is_drawdown_tripped, latch.is_repeat_tripped))
         }
-        Latch::Execution { .. } => None,
+        Latch::Execution { .. } | Latch::Ban { .. } => None,
     };
     stop(old) == stop(new)
 }

@@ -11,7 +11,7 @@ use crate::pipeline::clock::Clock;
 use crate::pipeline::{ColdEnds, Counters};
 use crate::types::{
     FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Latch, Request, RiskCommand, ShardCommand, Side,
-    TradingState, VenueId,
+    Timestamp, TradingState, VenueId,
 };
 use crate::venue::binance::rest::Snapshot;
 use crate::venue::connect::{Endpoint, connect};
@@ -77,6 +77,8 @@ pub struct Plane {
     /// To the keeper: what must outlive the process, and what operators are shown.
     latches: Option<Sender<Latch>>,
     shown: Option<Sender<Shown>>,
+    /// Each venue's newest ban that the keeper has.
+    bans: Vec<Timestamp>,
     /// What operators decided, from the keeper.
     orders: Option<Receiver<Order>>,
     /// Commands to risk that had no room yet.
@@ -109,6 +111,7 @@ impl Plane {
             .zip(0..)
             .map(|(client, venue)| RiskCommand::Clock { venue: VenueId(venue), offset_ns: client.offset_ns() });
         let commands = measured.collect();
+        let bans = clients.iter().map(|client| client.budget().banned_until()).collect();
         Self {
             ends,
             counters,
@@ -121,6 +124,7 @@ impl Plane {
             results,
             latches: None,
             shown: None,
+            bans,
             orders: None,
             commands,
             wall: WallWatch::default(),
@@ -241,6 +245,7 @@ impl Plane {
         {
             let _ = keeper.try_send(latch);
         }
+        self.keep_bans();
         let status = &mut self.status;
         self.ends.positions.drain(u64::MAX, |report| status.position(report));
         for venue in &mut self.ends.venues {
@@ -258,6 +263,17 @@ impl Plane {
                     break;
                 }
                 outgoing.pop_front();
+            }
+        }
+    }
+
+    /// Has it kept until when a venue has banned this address.
+    fn keep_bans(&mut self) {
+        let Some(keeper) = &self.latches else { return };
+        for ((client, kept), venue) in self.clients.iter().zip(&mut self.bans).zip(0..) {
+            let until = client.budget().banned_until();
+            if until > *kept && keeper.try_send(Latch::Ban { venue: VenueId(venue), until }).is_ok() {
+                *kept = until;
             }
         }
     }
@@ -407,7 +423,6 @@ mod tests {
     use super::*;
     use crate::pipeline::ColdVenue;
     use crate::pipeline::lane::{self, lane};
-    use crate::types::{Timestamp, VenueId};
 
     /// A plane in front of lanes of two messages, and the hot ends of those to a feed, a shard and to risk.
     fn plane() -> (Plane, lane::Receiver<FeedMessage>, lane::Receiver<ShardCommand>, lane::Receiver<RiskCommand>) {

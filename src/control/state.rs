@@ -166,6 +166,11 @@ impl State {
                     *newest = (*newest).max(*execution_id);
                 }
             }
+            Latch::Ban { venue, until } => {
+                if let Some(name) = names.venues.get(usize::from(venue.0)) {
+                    self.bans.insert(name.clone(), until.millis());
+                }
+            }
         }
     }
 
@@ -240,7 +245,7 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::InstrumentId;
+    use crate::types::{InstrumentId, Timestamp, VenueId};
 
     fn names() -> Names {
         Names {
@@ -267,6 +272,8 @@ mod tests {
         };
         state.keep(&Latch::Strategy(latch), &names());
         state.keep(&Latch::Execution { instrument: InstrumentId(1), execution_id: 12 }, &names());
+        state.keep(&Latch::Ban { venue: VenueId(0), until: Timestamp::from_millis(9) }, &names());
+        assert_eq!(state.bans.get("a"), Some(&9));
         state
     }
 

@@ -53,6 +53,8 @@ impl Core {
                         self.executions.insert(*instrument, *execution_id);
                     }
                 }
+                // The gateway's matter.
+                Latch::Ban { .. } => {}
             }
         }
     }

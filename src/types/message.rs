@@ -572,6 +572,14 @@ pub enum Latch {
         /// The venue's number of it.
         execution_id: u64,
     },
+    /// A venue has banned this address: nothing is sent there, over restarts too. The cold plane's own, from the venue's
+    /// ledger.
+    Ban {
+        /// Which venue.
+        venue: VenueId,
+        /// Until when.
+        until: Timestamp,
+    },
 }
 
 impl Default for Latch {
