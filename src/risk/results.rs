@@ -12,12 +12,10 @@ use crate::types::{
 const SWEEP_PER_CYCLE: u32 = 1_024;
 
 /// The day of an instant, in days since the epoch (UTC).
-pub(super) const fn day_of(now: Timestamp) -> u32 {
+pub(super) fn day_of(now: Timestamp) -> u32 {
     const DAY_NS: u64 = 86_400_000_000_000;
     // 2^64 ns are 213,503 days.
-    #[expect(clippy::cast_possible_truncation, reason = "a day number has 18 bits")]
-    let day = (now.nanos() / DAY_NS) as u32;
-    day
+    u32::try_from(now.nanos() / DAY_NS).unwrap_or(u32::MAX)
 }
 
 /// The length of a [`Window`] whose running part may be empty and which covers this one all the same.
