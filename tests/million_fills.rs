@@ -601,6 +601,7 @@ fn books_add_up_at_every_fill() {
     println!("{:?}; denied {denied:?}", world.counts);
     let Counts { replaced, fees_in_quote, fees_in_base, fees_in_third, duplicates, .. } = world.counts;
     assert!([replaced, fees_in_quote, fees_in_base, fees_in_third, duplicates].iter().all(|&count| count > 1_000));
+    assert_eq!(world.counts.own_trades, 0, "two of our own orders traded with each other");
     let power = denied.iter().find(|(reason, _)| *reason == DenialReason::InsufficientBuyingPower);
     assert!(power.is_some_and(|(_, count)| *count > 100), "buying power never ran out");
     // Nothing is held back for orders that have ended.

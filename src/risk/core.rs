@@ -96,8 +96,6 @@ pub(super) struct Core {
     pub(super) sweep: Sweep,
     pub(super) own_book: OwnBook,
     pub(super) parents: Parents,
-    /// Where canceling what strategies past a loss limit have open has come to.
-    pub(super) opener_sweep: Option<u32>,
     /// The running day (UTC).
     pub(super) day: u32,
     /// What was told of what must outlive the process.
@@ -178,7 +176,6 @@ impl Core {
             sweep,
             own_book: OwnBook::new(config.instruments.len(), capacity),
             parents: Parents::new(config.shard_of_strategy.len()),
-            opener_sweep: None,
             day: 0,
             kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len()),
             denied: [0; DenialReason::ALL.len()],

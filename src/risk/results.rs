@@ -2,21 +2,13 @@
 
 use super::core::Core;
 use super::limits::StrategyLimits;
+use super::order_table::OrderRecord;
+use super::sweep::day_of;
 use super::window::Window;
 use crate::portfolio::{Fill, RateError, Rates, Rounding};
 use crate::types::{
     AssetId, DenialReason, InstrumentId, Money, Notice, NoticeCode, Order, StrategyId, StrategyLatch, Timestamp,
 };
-
-/// Slots of the order table that are looked at in one cycle.
-const SWEEP_PER_CYCLE: u32 = 1_024;
-
-/// The day of an instant, in days since the epoch (UTC).
-pub(super) fn day_of(now: Timestamp) -> u32 {
-    const DAY_NS: u64 = 86_400_000_000_000;
-    // 2^64 ns are 213,503 days.
-    u32::try_from(now.nanos() / DAY_NS).unwrap_or(u32::MAX)
-}
 
 /// The length of a [`Window`] whose running part may be empty and which covers this one all the same.
 const fn counted(window_ns: u64) -> u64 {
@@ -229,7 +221,7 @@ impl Core {
             let notice = Notice::new(NoticeCode::BreakerTripped, self.now).strategy(strategy);
             self.notify(Notice { reason, ..notice.values(limit.0, found.0) });
             self.send_latch(strategy);
-            self.opener_sweep = Some(0);
+            self.start_sweep();
         }
     }
 
@@ -248,7 +240,7 @@ impl Core {
         self.judge_results(strategy);
         if self.books.results.get(strategy.index()).is_some_and(Results::is_tripped) {
             // It may have turned what reduces into what opens.
-            self.opener_sweep = Some(0);
+            self.start_sweep();
         }
     }
 
@@ -265,31 +257,21 @@ impl Core {
         }
     }
 
-    /// Goes on canceling what strategies that may only reduce have open and that could do more: orders that add, and
-    /// those on the other side where all of them together could go past zero, unless they are reduce-only themselves.
-    pub(super) fn cancel_openers(&mut self) -> usize {
-        let Some(from) = self.opener_sweep else { return 0 };
-        let end = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
-        let to = from.saturating_add(SWEEP_PER_CYCLE).min(end);
-        self.opener_sweep = (to < end).then_some(to);
-        for slot in from..to {
-            let Some(record) = self.orders.at(slot) else { continue };
-            let Order { strategy, side, is_reduce_only, .. } = record.order;
-            if record.status.is_open()
-                && !is_reduce_only
-                && self.books.results.get(strategy.index()).is_some_and(Results::is_tripped)
-                && let Some(holding) = self.books.holding(record.holding)
-                && holding.exposure.open(side) > holding.exposure.booked().saturating_mul(-i128::from(side.sign()))
-            {
-                self.force_cancel(slot);
-            }
-        }
-        1
+    /// Whether an order of a strategy past a loss limit could do more than reduce: it adds, or all of its side together
+    /// could go past zero and it is not reduce-only itself.
+    pub(super) fn opens_past_a_loss(&self, record: &OrderRecord) -> bool {
+        let Order { strategy, side, is_reduce_only, .. } = record.order;
+        self.books.results.get(strategy.index()).is_some_and(Results::is_tripped)
+            && !is_reduce_only
+            && self.books.holding(record.holding).is_some_and(|holding| {
+                let held = holding.exposure.booked().saturating_mul(-i128::from(side.sign()));
+                holding.exposure.open(side) > held
+            })
     }
 
     /// Goes on to the day of `now` where that is a new one.
     pub(super) fn turn_day(&mut self) {
-        let day = day_of(self.now);
+        let Ok(day) = u32::try_from(day_of(self.now)) else { return };
         if day <= self.day {
             return;
         }

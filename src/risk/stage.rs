@@ -168,7 +168,6 @@ impl Stage for Risk {
             work += lane.drain(limit as u64, |intent| core.on_cancel(shard, intent));
         }
         work += core.sweep();
-        work += core.cancel_openers();
         for (shard, lane) in orders.iter_mut().enumerate() {
             let limit = core.shards.get(shard).map_or(0, |waiting| ORDERS_PER_CYCLE - waiting.denials.len());
             let taken = lane.drain(limit as u64, |intent| core.on_intent(shard, intent));

@@ -1,4 +1,5 @@
-//! Canceling many orders at once, and again where a cancel did not take: kills, halts, lost sessions, ended days.
+//! Canceling many orders at once, and again where a cancel did not take: kills, halts, lost sessions, ended days,
+//! losses.
 //!
 //! Whatever wants orders gone starts one pass over the open ones, which asks of each whether anything wants it gone. A
 //! pass takes [`OPEN_PER_CYCLE`] orders a cycle and begins anew when something else wants more gone. An order that comes
@@ -133,7 +134,8 @@ impl Core {
         venue.and_then(|venue| self.sweep.lost.get(venue)).copied().unwrap_or(false)
     }
 
-    /// Whether there is a lasting reason against an open order: a halt, a kill of its scope, the end of its day.
+    /// Whether there is a lasting reason against an open order: a halt, a kill of its scope, the end of its day, a
+    /// loss past its limit.
     fn is_unwanted(&self, record: &OrderRecord) -> bool {
         let order = &record.order;
         let Some(venue) = self.books.market(order.instrument).map(|market| market.instrument.venue) else {
@@ -144,6 +146,7 @@ impl Core {
             || self.trading_state == TradingState::Halted
             || self.kills.cover(order.instrument, venue)
             || self.kills.has(KillScope::Strategy(order.strategy))
+            || self.opens_past_a_loss(record)
     }
 
     /// Cancels day orders when their day is over.
