@@ -69,3 +69,5 @@ pub use worth::{QuoteWorth, Worth};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::rig as test_rig;

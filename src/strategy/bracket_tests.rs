@@ -13,14 +13,14 @@ use proptest::prelude::*;
 const BRACKET: Bracket = Bracket::new().stop_loss(Price(9_500)).take_profit(Price(10_500));
 
 /// Does `script` once for each trade, with the trade's price.
-fn on_trade(mut script: impl FnMut(&mut Context, i64) -> Handled + Send + 'static) -> Instance {
+pub(super) fn on_trade(mut script: impl FnMut(&mut Context, i64) -> Handled + Send + 'static) -> Instance {
     instance(0, move |context, event| match event {
         Event::Trade(_, _, trade) => script(context, trade.price.0),
         _ => Ok(()),
     })
 }
 
-fn entry(side: Side) -> NewOrder {
+pub(super) fn entry(side: Side) -> NewOrder {
     NewOrder::limit(Kit::INSTRUMENT, side, Quantity(10), Price(10_000))
 }
 

@@ -323,7 +323,8 @@ impl ArmedBracket {
         if is_kill(update.reason) {
             self.ending = Some("killed");
         } else if matches!(update.reason, DenialReason::OrderNotAmendable | DenialReason::AmendBelowFilled) {
-            // The order that was to be replaced has changed meanwhile: its update says how.
+            // The order that was to be replaced has changed meanwhile: its update says how, or will.
+            self.retry_ns = update.received_ns.plus(Self::WAIT_MIN_NS);
         } else if is_refused {
             self.is_replace_refused = leg.replaces != ClientOrderId::NONE;
             self.is_stop_rejected = leg.role == Role::Stop && update.status == OrderStatus::Rejected;

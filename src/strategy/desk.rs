@@ -197,7 +197,8 @@ impl WorkingOrder {
         Quantity(self.quantity.0.saturating_sub(self.filled.0))
     }
 
-    /// Whether another order may take its place now: it works, as far as risk has told, and nothing else is wanted of it.
+    /// Whether another order may take its place: it works, as far as risk has told, and nothing else is wanted of it. (Nor
+    /// may the order whose place it took still work.)
     #[must_use]
     pub fn is_replaceable(&self) -> bool {
         matches!(self.status, OrderStatus::Accepted | OrderStatus::PartiallyFilled)
@@ -373,6 +374,10 @@ impl Desk {
         let Some(order) = self.working_order(id).filter(|order| order.is_replaceable()) else {
             return refuse(DenialReason::OrderNotAmendable, 0, 0);
         };
+        // Risk waits for the end of the order whose place that one took.
+        if self.working_order(order.replaces).is_some() {
+            return refuse(DenialReason::OrderNotAmendable, 0, 0);
+        }
         let (filled, bracket) = (order.filled, order.bracket);
         let Some(terms) = order.terms else { return refuse(DenialReason::OrderNotAmendable, 0, 0) };
         if quantity <= filled {
@@ -611,4 +616,170 @@ impl Desk {
 fn refuse<T>(reason: DenialReason, limit: usize, observed: usize) -> Result<T, Denial> {
     let wide = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
     Err(Denial { reason, limit: wide(limit), observed: wide(observed) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::risk::transitions::{Next, OrderEvent, next};
+    use proptest::prelude::*;
+
+    const EVENTS: [OrderEvent; 14] = [
+        OrderEvent::Sent,
+        OrderEvent::Accepted,
+        OrderEvent::PartialFill,
+        OrderEvent::LastFill,
+        OrderEvent::Filled,
+        OrderEvent::Canceled,
+        OrderEvent::Rejected,
+        OrderEvent::Expired,
+        OrderEvent::NotSent,
+        OrderEvent::CancelRequested,
+        OrderEvent::CancelRejected,
+        OrderEvent::Unproven,
+        OrderEvent::FoundWorking,
+        OrderEvent::ReplaceRejected,
+    ];
+
+    /// An order as risk has it.
+    struct Record {
+        id: ClientOrderId,
+        replaces: ClientOrderId,
+        status: OrderStatus,
+        is_dirty: bool,
+    }
+
+    impl Record {
+        fn take(&mut self, event: OrderEvent) {
+            let before = self.status;
+            self.status = match next(before, event) {
+                Next::Keep => before,
+                Next::To(status) => status,
+                Next::Resume => OrderStatus::Accepted,
+            };
+            self.is_dirty |= self.status != before;
+        }
+    }
+
+    fn desk() -> Desk {
+        let holding = Holding { instrument: InstrumentId(0), market: 0, series: None, position: Default::default() };
+        let mut desk = Desk::new(StrategyId(0), String::new(), Money::ZERO, 1, vec![holding]);
+        desk.state = InstanceState::Running;
+        desk
+    }
+
+    proptest! {
+        /// Whatever happens to orders at risk, and however late and conflated it is told: in the end the desk lists those
+        /// that risk has open, and no others; and an order waits for its successor only while there is one.
+        #[test]
+        fn the_list_is_what_risk_has_open(
+            steps in prop::collection::vec((0..8u8, 0..12usize, 0..EVENTS.len()), 1..200), is_told_late in any::<bool>(),
+        ) {
+            let mut desk = desk();
+            let mut risk: Vec<Record> = Vec::new();
+            let tell = |desk: &mut Desk, record: &mut Record| {
+                record.is_dirty = false;
+                desk.apply(&OrderUpdate {
+                    client_order_id: record.id,
+                    status: record.status,
+                    quantity: Quantity(9),
+                    ..OrderUpdate::default()
+                });
+            };
+            for (kind, which, event) in steps {
+                let which = risk.len().saturating_sub(1 + which);
+                let id = risk.get(which).map_or(ClientOrderId::NONE, |record| record.id);
+                let wanted = match kind {
+                    0 => desk.submit(&NewOrder::limit(InstrumentId(0), Side::Buy, Quantity(9), Price(1))),
+                    1 => desk.replace(id, Quantity(9), Price::ZERO, Price(2)),
+                    2 => {
+                        desk.cancel(id);
+                        continue;
+                    }
+                    3 => {
+                        if let Some(record) = risk.iter_mut().find(|record| record.is_dirty) {
+                            tell(&mut desk, record);
+                        }
+                        continue;
+                    }
+                    _ => {
+                        let Some(record) = risk.get_mut(which) else { continue };
+                        record.take(EVENTS[event]);
+                        let (status, replaces) = (record.status, record.replaces);
+                        if matches!(status, OrderStatus::Rejected | OrderStatus::Denied)
+                            && let Some(old) = risk.iter_mut().find(|record| record.id == replaces)
+                        {
+                            old.take(OrderEvent::ReplaceRejected);
+                        }
+                        if !is_told_late {
+                            risk.iter_mut().filter(|record| record.is_dirty).for_each(|record| tell(&mut desk, record));
+                        }
+                        continue;
+                    }
+                };
+                let Ok(id) = wanted else { continue };
+                let replaces = desk.outbox.pop().map_or(ClientOrderId::NONE, |order| order.replaces);
+                let mut record = Record { id, replaces, status: OrderStatus::Created, is_dirty: false };
+                match risk.iter_mut().find(|record| record.id == replaces) {
+                    Some(old) if matches!(old.status, OrderStatus::Accepted | OrderStatus::PartiallyFilled) => {
+                        old.take(OrderEvent::ReplaceRequested);
+                    }
+                    None => {}
+                    Some(_) => (record.status, record.is_dirty) = (OrderStatus::Denied, true),
+                }
+                risk.push(record);
+            }
+            risk.iter_mut().filter(|record| record.is_dirty).for_each(|record| tell(&mut desk, record));
+            let mut listed: Vec<_> = desk.working.iter().map(|order| order.client_order_id).collect();
+            listed.sort_unstable();
+            let open: Vec<_> = risk.iter().filter(|record| record.status.is_open()).map(|record| record.id).collect();
+            prop_assert_eq!(listed, open);
+            for order in desk.working.iter().filter(|order| order.is_replace_wanted) {
+                let is_successor = |other: &&Record| other.replaces == order.client_order_id;
+                let refused = |other: &Record| matches!(other.status, OrderStatus::Denied | OrderStatus::Rejected);
+                prop_assert!(risk.iter().filter(is_successor).any(|other| !refused(other)), "{order:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_refused_here() {
+        let mut desk = desk();
+        let tell = |desk: &mut Desk, id, status, filled| {
+            desk.apply(&OrderUpdate {
+                client_order_id: id,
+                status,
+                quantity: Quantity(9),
+                filled: Quantity(filled),
+                ..OrderUpdate::default()
+            });
+        };
+        let stop = NewOrder::stop_limit(InstrumentId(0), Side::Sell, Quantity(9), Price(50), Price(49));
+        let id = desk.submit(&stop.day().part_of(7, Quantity(20))).expect("room");
+        let replace = |desk: &mut Desk, id, quantity| desk.replace(id, Quantity(quantity), Price(40), Price(39));
+        let reason = |refused: Result<ClientOrderId, Denial>| refused.expect_err("refused").reason;
+        assert_eq!(reason(replace(&mut desk, ClientOrderId(5), 9)), DenialReason::OrderNotAmendable);
+        assert_eq!(reason(replace(&mut desk, id, 9)), DenialReason::OrderNotAmendable, "risk has not spoken of it");
+        tell(&mut desk, id, OrderStatus::PartiallyFilled, 4);
+        assert_eq!(reason(replace(&mut desk, id, 4)), DenialReason::AmendBelowFilled);
+        desk.outbox.clear();
+        let next = replace(&mut desk, id, 12).expect("it works");
+        let sent = desk.outbox[0];
+        assert_eq!(
+            (sent.replaces, sent.quantity, sent.stop_price, sent.price),
+            (id, Quantity(12), Price(40), Price(39))
+        );
+        assert_eq!((sent.order_type, sent.time_in_force), (OrderType::StopLimit, TimeInForce::Day));
+        assert_eq!((sent.parent, sent.parent_quantity), (7, Quantity(20)));
+        assert_eq!(desk.working_order(next).map(|order| order.quantity), Some(Quantity(8)));
+        assert_eq!(reason(replace(&mut desk, id, 12)), DenialReason::OrderNotAmendable, "one at a time");
+        tell(&mut desk, next, OrderStatus::Accepted, 0);
+        assert_eq!(reason(replace(&mut desk, next, 12)), DenialReason::OrderNotAmendable, "the first is not gone");
+        tell(&mut desk, id, OrderStatus::Canceled, 4);
+        assert_eq!(desk.working_order(next).map(|order| order.quantity), Some(Quantity(9)), "as risk tells");
+        let last = replace(&mut desk, next, 12).expect("it works");
+        tell(&mut desk, last, OrderStatus::Rejected, 0);
+        assert!(desk.cancel(next));
+        assert_eq!(reason(replace(&mut desk, next, 12)), DenialReason::OrderNotAmendable, "a cancel is wanted");
+    }
 }

@@ -24,6 +24,8 @@ pub mod schema;
 pub mod testkit;
 
 #[cfg(test)]
+mod bracket_risk_tests;
+#[cfg(test)]
 mod bracket_tests;
 #[cfg(test)]
 mod recorded;

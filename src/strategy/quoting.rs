@@ -77,10 +77,13 @@ impl Quoter {
             return false;
         }
         match update.status {
-            // The order to be replaced had changed before: its own update tells.
             OrderStatus::Denied | OrderStatus::Rejected if self.outrun == Some(id) => {}
+            // The order to be replaced had changed before, as its own update will tell. It is not tried twice.
             OrderStatus::Denied
-                if matches!(update.reason, DenialReason::OrderNotAmendable | DenialReason::AmendBelowFilled) => {}
+                if matches!(update.reason, DenialReason::OrderNotAmendable | DenialReason::AmendBelowFilled) =>
+            {
+                self.order.map(|order| context.cancel(order.id));
+            }
             OrderStatus::Denied | OrderStatus::Rejected => {
                 self.resume_ns = context.now().plus(self.cool_down_ns);
                 // Wakes the strategy, should the market be silent; without room for it, the market will.

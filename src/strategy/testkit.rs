@@ -59,6 +59,8 @@ pub struct Kit {
     wanted: Vec<CancelIntent>,
     open: Vec<OrderUpdate>,
     replaces: Vec<Replace>,
+    /// Whether orders are taken as risk would take them.
+    is_risk: bool,
     position: PositionState,
     bar_interval_ms: u64,
     heartbeats: u64,
@@ -144,6 +146,7 @@ impl Kit {
             wanted: Vec::new(),
             open: Vec::new(),
             replaces: Vec::new(),
+            is_risk: true,
             position: PositionState::default(),
             bar_interval_ms,
             heartbeats: 0,
@@ -282,7 +285,16 @@ impl Kit {
             orders.push(intent.order);
         });
         self.cancels.drain(u64::MAX, |intent| wanted.push(*intent));
-        orders.iter().for_each(|order| self.approve(order));
+        if self.is_risk {
+            orders.iter().for_each(|order| self.approve(order));
+        }
+    }
+
+    /// The same, what risk says of orders being left to the test: see [`Kit::update`].
+    #[must_use]
+    pub const fn without_risk(mut self) -> Self {
+        self.is_risk = false;
+        self
     }
 
     /// Takes an order as risk does: one that replaces must name an order that works, and is for what that leaves.
@@ -320,6 +332,12 @@ impl Kit {
     pub fn cancels(&mut self) -> Vec<CancelIntent> {
         self.poll();
         self.wanted.clone()
+    }
+
+    /// The cancels that were sent since the last call, to be answered by [`Kit::update`].
+    pub fn take_cancels(&mut self) -> Vec<CancelIntent> {
+        self.poll();
+        std::mem::take(&mut self.wanted)
     }
 
     /// The marks that were sent since the last call.

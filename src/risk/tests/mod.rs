@@ -9,6 +9,6 @@ mod money;
 mod orders;
 mod own_orders;
 mod replaces;
-mod rig;
+pub(crate) mod rig;
 mod states;
 mod sweeps;
