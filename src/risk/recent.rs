@@ -39,10 +39,15 @@ impl Recent {
             return CAPACITY;
         }
         let wanted = fingerprint(order);
-        let (newer, older) = self.ring.split_at(self.next & MASK);
-        let newest_first = newer.iter().rev().chain(older.iter().rev());
-        let same = newest_first.take_while(|&&(_, at)| is_within(at)).filter(|&&(print, _)| print == wanted);
-        same.fold(0, |count, _| count + 1)
+        let mut count = 0;
+        // The newest first; the oldest is out of the window, so this ends.
+        for back in 1..SLOTS {
+            match self.ring.get(self.next.wrapping_sub(back) & MASK) {
+                Some(&(print, at)) if is_within(at) => count += u32::from(print == wanted),
+                _ => break,
+            }
+        }
+        count
     }
 }
 
