@@ -380,7 +380,8 @@ fn nothing_configured_denies_everything() {
 
 #[test]
 fn each_limit_that_is_not_configured_denies_by_itself() {
-    let changes: [(i128, fn(&mut LimitsTable)); 22] = [
+    type Change = fn(&mut LimitsTable);
+    let changes: [(i128, Change); 22] = [
         (10, |limits| limits.strategies[0].duplicate_window_ns = 0),
         (10, |limits| limits.strategies[0].max_duplicates = 0),
         (11, |limits| limits.instruments[0].max_data_age_ns = 0),
