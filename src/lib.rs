@@ -113,5 +113,10 @@ pub mod metrics;
 #[allow(clippy::disallowed_macros, reason = "cold: read at start")]
 pub mod config;
 
-#[allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "cold: the plane that may wait")]
+#[allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "cold: the plane that may wait"
+)]
 pub mod control;

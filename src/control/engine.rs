@@ -68,6 +68,18 @@ pub async fn run(
     let heartbeats = guard.as_ref().map(|guard| guard.heartbeats().clone()).unwrap_or_default();
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+    // A ban that an earlier run was told of still holds.
+    let bans = data.state().map_err(|error| vec![error.to_string()])?.bans;
+    for client in &clients {
+        if let Some(until) = bans
+            .get(&client.name)
+            .map(|until_ms| Timestamp::from_millis(*until_ms))
+            .filter(|until| *until > clock.now())
+        {
+            client.budget().ban(Some(until), clock.now());
+        }
+    }
+    keeper.keep_bans(clients.iter().map(|client| (client.name.clone(), Arc::clone(client.budget()))).collect());
     let keys: Vec<&str> = clients.iter().map(|client| client.credentials.api_key()).collect();
     let identity = identity::judge(config, &keys, &data).err().unwrap_or_default();
     identity.iter().for_each(|mismatch| tracing::error!("{mismatch}"));

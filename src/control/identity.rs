@@ -90,14 +90,14 @@ pub fn judge(config: &Config, keys: &[&str], dir: &DataDir) -> Result<(), Vec<Mi
         }
     }
     if mode == Mode::Live {
-        problems.extend(of_program().err().map(unapproved));
-        match of_program().map(|program| is_approved(config, &program, keys, dir)) {
-            Ok(false) => problems.push(unapproved(
+        match of_program() {
+            Ok(program) if is_approved(config, &program, keys, dir) => {}
+            Ok(_) => problems.push(unapproved(
                 "no two operators have approved this program, configuration and keys: gannet ctl approve-build, and \
                  start again"
                     .to_owned(),
             )),
-            Ok(true) | Err(_) => {}
+            Err(problem) => problems.push(unapproved(problem)),
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }

@@ -12,6 +12,7 @@ use super::standing::Shown;
 use super::state::State;
 use crate::risk::{KillScope, KillSwitch};
 use crate::types::Latch;
+use crate::venue::budget::Budget;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ pub struct Keeper {
     /// What operators are shown goes here; while one waits, there is room for no other.
     pub shown: Sender<Shown>,
     offices: Sender<Office>,
+    budgets: Sender<Vec<(String, Arc<Budget>)>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,6 +52,9 @@ struct Work {
     shown: Receiver<Shown>,
     shown_at: Option<Instant>,
     offices: Receiver<Office>,
+    of_venues: Receiver<Vec<(String, Arc<Budget>)>>,
+    /// What each venue, by name, lets us ask: it knows of bans.
+    budgets: Vec<(String, Arc<Budget>)>,
     /// Open once the venues have told what there is to trade.
     office: Option<Office>,
     looked_at: Instant,
@@ -83,6 +88,7 @@ impl Keeper {
         let (latches, of_plane) = bounded(LATCHES);
         let (offices, office) = bounded(1);
         let (shown, to_show) = bounded(1);
+        let (budgets, of_venues) = bounded(1);
         let mut work = Work {
             dir,
             names,
@@ -92,6 +98,8 @@ impl Keeper {
             shown: to_show,
             shown_at: None,
             offices: office,
+            of_venues,
+            budgets: Vec::new(),
             office: None,
             looked_at: Instant::now(),
             written_generation: 0,
@@ -117,7 +125,13 @@ impl Keeper {
         };
         let thread = std::thread::Builder::new().name("keeper".to_owned()).spawn(run);
         let thread = thread.map_err(|error| format!("the thread that keeps the state: {error}"))?;
-        Ok(Self { latches, shown, offices, is_over, thread: Some(thread) })
+        Ok(Self { latches, shown, offices, budgets, is_over, thread: Some(thread) })
+    }
+
+    /// From now on these venues' bans are written down, by name.
+    pub fn keep_bans(&self, budgets: Vec<(String, Arc<Budget>)>) {
+        // They are made once in a run.
+        let _ = self.budgets.try_send(budgets);
     }
 
     /// From now on operators' requests are judged.
@@ -138,11 +152,22 @@ impl Drop for Keeper {
 
 impl Work {
     fn take(&mut self) {
+        if let Ok(budgets) = self.of_venues.try_recv() {
+            self.budgets = budgets;
+        }
+        let is_banned = self.bans().any(|(name, until_ms)| self.state.bans.get(name) < Some(&until_ms));
+        self.is_urgent |= is_banned;
         for latch in self.latches.try_iter() {
             self.is_urgent |=
                 stops(&latch) && !self.state.latches(&self.names).iter().any(|old| same_stop(old, &latch));
             self.waiting.push(latch);
         }
+    }
+
+    /// Until when venues want no request, in ms since the epoch, as far as any has said so.
+    fn bans(&self) -> impl Iterator<Item = (&String, u64)> {
+        let until_ms = |budget: &Budget| budget.banned_until().nanos().div_ceil(1_000_000);
+        self.budgets.iter().map(move |(name, budget)| (name, until_ms(budget))).filter(|(_, until_ms)| *until_ms > 0)
     }
 
     fn poll(&mut self) {
@@ -205,11 +230,13 @@ impl Work {
         let killed = self.switch.read();
         let kills: Vec<String> =
             self.names.scopes().filter(|(_, scope)| killed.has(*scope)).map(|(name, _)| name).collect();
+        let bans: Vec<(String, u64)> = self.bans().map(|(name, until_ms)| (name.clone(), until_ms)).collect();
         let (names, waiting) = (&self.names, &self.waiting);
         let mut new_kills = Vec::new();
         self.state = self.dir.update_state(|state| {
             new_kills = kills.iter().filter(|name| !state.kills.contains(*name)).cloned().collect();
             state.kills.extend(kills);
+            state.bans.extend(bans);
             waiting.iter().for_each(|latch| state.keep(latch, names));
         })?;
         self.waiting.clear();
@@ -239,7 +266,7 @@ fn same_stop(old: &Latch, new: &Latch) -> bool {
 mod tests {
     use super::super::kill_file;
     use super::*;
-    use crate::types::{InstrumentId, StrategyId, StrategyLatch};
+    use crate::types::{InstrumentId, StrategyId, StrategyLatch, Timestamp};
 
     fn scene() -> (tempfile::TempDir, DataDir, Names) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -253,7 +280,7 @@ mod tests {
         (folder, dir, names)
     }
 
-    fn until(dir: &DataDir, is_true: impl Fn(&State) -> bool) {
+    fn until_state(dir: &DataDir, is_true: impl Fn(&State) -> bool) {
         let started = Instant::now();
         while !is_true(&dir.state().expect("trusted")) {
             assert!(started.elapsed() < Duration::from_secs(60), "{:?}", dir.state());
@@ -268,7 +295,7 @@ mod tests {
         let switch = KillSwitch::new();
         let keeper = Keeper::start(dir.clone(), names.clone(), switch.clone()).expect("started");
         switch.kill(one);
-        until(&dir, |state| state.kills.contains("strategy:one"));
+        until_state(&dir, |state| state.kills.contains("strategy:one"));
         drop(keeper);
         for swapped in [false, true] {
             let mut names = names.clone();
@@ -316,13 +343,26 @@ mod tests {
     }
 
     #[test]
+    fn a_ban_is_written_down() {
+        let (_folder, dir, names) = scene();
+        let keeper = Keeper::start(dir.clone(), names, KillSwitch::new()).expect("started");
+        let budget = Arc::new(Budget::default());
+        keeper.keep_bans(vec![("a".to_owned(), Arc::clone(&budget))]);
+        let until = Timestamp::from_nanos(90_000_000_001);
+        budget.ban(Some(until), Timestamp::from_nanos(5));
+        until_state(&dir, |state| state.bans.get("a") >= Some(&90_001));
+    }
+
+    #[test]
     fn latches_are_written_in_time_and_the_rest_at_the_end() {
         let (_folder, dir, names) = scene();
         let keeper = Keeper::start(dir.clone(), names, KillSwitch::new()).expect("started");
         let latch =
             StrategyLatch { strategy: StrategyId(1), is_loss_tripped: true, day: 3, ..StrategyLatch::default() };
         keeper.latches.send(Latch::Strategy(latch)).expect("taken");
-        until(&dir, |state| state.strategies.get("two").is_some_and(|state| state.is_loss_tripped && state.day == 3));
+        until_state(&dir, |state| {
+            state.strategies.get("two").is_some_and(|state| state.is_loss_tripped && state.day == 3)
+        });
         let execution = |execution_id| Latch::Execution { instrument: InstrumentId(0), execution_id };
         (1..=9).for_each(|id| keeper.latches.send(execution(id)).expect("taken"));
         drop(keeper);

@@ -420,7 +420,7 @@ pub(super) mod tests {
         let request = request(&state);
         let signed = signed(&request, &people, &[0]);
         signed.store(&dir).expect("stored");
-        assert_eq!(waiting(&dir), [request.id.clone()]);
+        assert_eq!(waiting(&dir), std::slice::from_ref(&request.id));
         assert_eq!(Signed::load(&dir, &request.id), Ok(signed));
         for wrong in ["", "../state", "0123456789ABCDEF", "0123456789abcde"] {
             assert!(Signed::load(&dir, wrong).expect_err("refused").contains("no number"), "{wrong}");

@@ -86,7 +86,7 @@ impl Standing {
                 expires_at_ms: request.expires_at_ms,
             })
             .collect();
-        requests.sort_by(|a, b| a.expires_at_ms.cmp(&b.expires_at_ms));
+        requests.sort_by_key(|request| request.expires_at_ms);
         Ok(Self {
             data_dir: dir.path().display().to_string(),
             engine,
