@@ -33,6 +33,9 @@ const CONFIG: &str = include_str!("demo.toml");
 /// How many times faster than recorded the demo plays.
 const SPEED: f64 = 10.0;
 
+/// How long the demo waits at its end for proof of what faults have left in doubt, in milliseconds.
+const PROOF_MS: u64 = 40_000;
+
 /// How often the view's end is looked for while no key is pressed.
 const KEY_WAIT: Duration = Duration::from_millis(100);
 
@@ -131,6 +134,11 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     // A demo remembers nothing, unless it is told where.
     let temporary = tempfile::tempdir().map_err(|error| one(&error))?;
     config.engine.data_dir = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
+    if args.faults != FaultRates::CALM {
+        // What a request came to that was lost at the last moment is proven only after all the time that the venue has to
+        // take it. Where nothing is in doubt, nothing waits.
+        config.engine.shutdown_timeout_ms = PROOF_MS;
+    }
     let api_key = SecretString::from(DEMO_ED25519_API_KEY);
     let keys =
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;

@@ -59,8 +59,8 @@ pub fn is_survived(fault: Fault) -> bool {
         fault,
         // No market data client takes part.
         Fault::MarketCut
-        // What others do on the account is adopted by reconciliation.
-        | Fault::ExternalOrder | Fault::ExternalCancel | Fault::Transfer
+        // Orders of others on the account, and balances that were changed unseen, are still to be adopted.
+        | Fault::ExternalOrder | Fault::Transfer
     )
 }
 
@@ -122,6 +122,8 @@ pub struct World {
     links: Vec<Link>,
     /// When a wanted connection is made.
     connect_at: Option<Timestamp>,
+    /// How often the balances were asked for: a round of reconciliation begins and ends with that.
+    looks: u32,
     /// Since when nothing new may be sent.
     halted_since: Option<Timestamp>,
     commands: Sender<RiskCommand>,
@@ -316,6 +318,7 @@ impl World {
             traders: (0..STRATEGIES).map(|strategy| Trader::new(StrategyId(strategy), seed)).collect(),
             links: Vec::new(),
             connect_at: None,
+            looks: 0,
             halted_since: None,
             commands,
             orders,
@@ -344,13 +347,8 @@ impl World {
         self.say("the faults have ended");
         self.command(RiskCommand::SetTradingState(TradingState::CancelOnly));
         let calm_since = self.now;
-        let mut canceled_at = Timestamp::UNKNOWN;
+        self.command(RiskCommand::CancelAll);
         loop {
-            // Said again and again, as the cold plane does when it shuts down.
-            if self.now.since(canceled_at) >= SECOND {
-                canceled_at = self.now;
-                self.command(RiskCommand::CancelAll);
-            }
             self.step()?;
             let Some(why) = self.truth.disagreement(&self.exchange, &self.risk) else { break };
             if self.now.since(calm_since) > CALM_MAX_NS {
@@ -492,6 +490,10 @@ impl World {
             text.hash(&mut self.trace);
             self.say(&text);
             let is_order = text.contains("\"order.place\"") || text.contains("\"order.cancelReplace\"");
+            self.looks += u32::from(text.contains("\"account.status\""));
+            if is_order && self.looks < 2 {
+                return Err(self.at(format!("an order was sent before the first round of reconciliation: {text}")));
+            }
             if is_order && self.halted_since.is_some_and(|since| now.since(since) > 100 * MS) {
                 return Err(self.at(format!("an order was sent while trading had stopped: {text}")));
             }
