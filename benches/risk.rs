@@ -18,9 +18,9 @@ use gannet::pipeline::stage::Stage;
 use gannet::portfolio::Rates;
 use gannet::risk::controls::{Facts, Rate, evaluate};
 use gannet::risk::{
-    AccountLimits, Approved, Budget, Drift, Exposure, Finances, InstrumentLimits, KillSwitch, Kills, Limits,
-    LimitsTable, OpenOrders, OrderToTrade, Override, ParentFacts, Permission, QuoteWorth, RateLimit, Recent, Risk,
-    RiskConfig, RiskLanes, StrategyLimits, approved_lane, wide,
+    AccountBreakers, AccountLimits, Approved, Budget, Drift, Exposure, Finances, InstrumentLimits, KillSwitch, Kills,
+    Limits, LimitsTable, OpenOrders, OrderToTrade, Override, ParentFacts, Permission, QuoteWorth, RateLimit, Recent,
+    Risk, RiskConfig, RiskLanes, StrategyBreakers, StrategyLimits, approved_lane, wide,
 };
 use gannet::types::*;
 use std::hint::black_box;
@@ -225,6 +225,7 @@ fn risk(criterion: &mut Criterion) {
         order_to_trade.on_message(at, STRATEGY_LIMITS.ratio_window_ns);
     }
     let rates = Rates::new(Some(AssetId(1)), 2);
+    let breakers = AccountBreakers::NONE;
     let facts = Facts {
         intent: &intent,
         now: NOW,
@@ -257,6 +258,9 @@ fn risk(criterion: &mut Criterion) {
         open_orders: OpenOrders::default(),
         instrument_rate: Rate { limit: &RATE, left: 100 },
         venue_rate: Rate { limit: &RATE, left: 100 },
+        strategy_breakers: &StrategyBreakers::NONE,
+        account_breakers: &breakers,
+        is_shard_silent: false,
         budget: &Budget { used_weight: 100, weight_limit: 6_000, used_orders: 10, order_limit: 100, received_ns: NOW },
         repeats: 1,
         is_repeat_tripped: false,

@@ -134,6 +134,8 @@ counters! {
         duplicate_fills,
         /// Fills booked after their order was terminal.
         late_fills,
+        /// Breaks between our books and a venue's.
+        breaks,
         /// Orders whose fate became unproven.
         unknown_orders,
         /// Reports of orders that are not ours.

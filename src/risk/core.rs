@@ -2,6 +2,7 @@
 
 use super::approved::Approved;
 use super::books::Books;
+use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::config::RiskConfig;
 use super::drift::Drift;
@@ -16,14 +17,15 @@ use super::parents::Parents;
 use super::rate::TokenBucket;
 use super::ratio::OrderToTrade;
 use super::recent::Recent;
+use super::reconcile::Reconciliation;
 use super::repeats::Repeats;
 use super::resting::Resting;
 use super::sweep::Sweep;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
 use crate::types::{
-    CancelIntent, ClientOrderId, Denial, DenialReason, Latch, Mark, Money, Notice, NoticeCode, OrderUpdate,
-    PositionReport, PositionState, SessionState, StrategyId, Timestamp, TradingState,
+    CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Latch, Mark, Money, Notice, NoticeCode,
+    OrderUpdate, PositionReport, PositionState, SessionState, StrategyId, Timestamp, TradingState,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -38,6 +40,7 @@ pub(super) struct StrategyState {
     pub(super) bucket: TokenBucket,
     pub(super) recent: Recent,
     pub(super) order_to_trade: OrderToTrade,
+    pub(super) breakers: StrategyBreakers,
     /// The largest client order id seen.
     pub(super) last_id: ClientOrderId,
     pub(super) shard: usize,
@@ -55,6 +58,8 @@ pub(super) struct VenueState {
     pub(super) session: SessionState,
     pub(super) bucket: TokenBucket,
     pub(super) budget: Budget,
+    pub(super) breakers: AccountBreakers,
+    pub(super) reconciliation: Reconciliation,
     pub(super) orders: Sender<Approved>,
     pub(super) cancels: Sender<CancelIntent>,
     /// Orders whose cancel the lane had no room for yet.
@@ -70,6 +75,10 @@ pub(super) struct ShardState {
     pub(super) denials: VecDeque<OrderUpdate>,
     /// Cancels of orders that are still in the shard's order lane.
     pub(super) held: VecDeque<CancelIntent>,
+    /// When its newest heartbeat came; unknown before the first.
+    pub(super) heard_ns: Timestamp,
+    /// Whether no heartbeat came for too long.
+    pub(super) is_silent: bool,
 }
 
 pub(super) struct Core {
@@ -133,6 +142,8 @@ impl Core {
                 session: SessionState::Down,
                 bucket: TokenBucket::FULL,
                 budget: Budget::NONE,
+                breakers: AccountBreakers::new(capacity),
+                reconciliation: Reconciliation::new(config.instruments.assets().len()),
                 orders,
                 cancels,
                 wanted: VecDeque::with_capacity(capacity),
@@ -143,11 +154,14 @@ impl Core {
             dirty: VecDeque::with_capacity(capacity),
             denials: VecDeque::with_capacity(WAITING_MAX),
             held: VecDeque::with_capacity(WAITING_MAX),
+            heard_ns: Timestamp::UNKNOWN,
+            is_silent: false,
         });
         let strategies = config.shard_of_strategy.iter().map(|&shard| StrategyState {
             bucket: TokenBucket::FULL,
             recent: Recent::NONE,
             order_to_trade: OrderToTrade::NONE,
+            breakers: StrategyBreakers::NONE,
             last_id: ClientOrderId::NONE,
             shard,
         });
@@ -233,6 +247,7 @@ impl Core {
     /// A person looked at a strategy, or at all: what only a person may set back begins anew.
     pub(super) fn reset(&mut self, strategy: StrategyId) {
         self.repeats.reset(strategy);
+        self.reset_breakers(strategy);
         self.reset_results(strategy);
         self.notify(Notice::new(NoticeCode::BreakerReset, self.now).strategy(strategy).excerpt(b"by a person"));
     }
@@ -275,8 +290,11 @@ impl Core {
         }
     }
 
-    /// Values what is held at the newest top of book.
-    pub(super) fn on_mark(&mut self, mark: &Mark) {
+    /// Values what is held at the newest top of book; a mark of no instrument is the shard's heartbeat.
+    pub(super) fn on_mark(&mut self, shard: usize, mark: &Mark) {
+        if mark.instrument == InstrumentId::NONE {
+            return self.on_heartbeat(shard);
+        }
         self.books.mark(mark, self.now);
         self.judge_holders(mark.instrument);
     }

@@ -10,6 +10,7 @@
 
 mod approved;
 mod books;
+mod breakers;
 mod budget;
 mod cancels;
 mod capital;
@@ -33,6 +34,7 @@ mod parents;
 mod rate;
 mod ratio;
 mod recent;
+mod reconcile;
 mod repeats;
 mod reports;
 mod resting;
@@ -45,6 +47,7 @@ mod worth;
 
 pub use approved::{Approved, approved_lane};
 pub use books::{Holding, Market};
+pub use breakers::{AccountBreakers, StrategyBreakers};
 pub use budget::Budget;
 pub use capital::Capital;
 pub use change::Raise;

@@ -67,6 +67,11 @@ pub struct OrderRecord {
     pub approved_ns: Timestamp,
     /// When risk last learned of it.
     pub updated_ns: Timestamp,
+    /// Since when its fate is not proven; unknown where it is.
+    pub unknown_since: Timestamp,
+    /// Twice the price that its fills are held against: twice the mid when it was decided, of a stop order twice its stop
+    /// price.
+    pub(super) twice_reference: i128,
     /// One more than its place among the open orders; zero where it is not among them.
     pub(super) open_place: u32,
     /// Whether it stands in the book of our own resting orders.

@@ -1,6 +1,7 @@
 //! Intents in: judged, then approved or denied.
 
 use super::approved::Approved;
+use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::controls::{self, Facts, Rate, Replaced};
 use super::core::Core;
@@ -19,6 +20,8 @@ use crate::types::{
 const NO_EXPOSURE: Exposure = Exposure::NONE;
 static NOTHING_RECENT: Recent = Recent::NONE;
 static NO_DRIFT: Drift = Drift::NONE;
+static NO_BREAKERS: StrategyBreakers = StrategyBreakers::NONE;
+static NO_ACCOUNT: AccountBreakers = AccountBreakers::NONE;
 static NOTHING_SENT: OrderToTrade = OrderToTrade::NONE;
 
 impl Core {
@@ -41,6 +44,9 @@ impl Core {
             state.bucket.refill(&self.limits.instrument(order.instrument).rate, self.now);
         }
         self.prepare_finances(intent);
+        if let Some(venue) = venue {
+            self.settle_unknown(venue);
+        }
         let (on_wire, is_exclusive) = self.on_wire(intent);
         let facts = self.facts(&on_wire, intent.order.quantity, place);
         let verdict = match controls::evaluate(&facts) {
@@ -114,7 +120,10 @@ impl Core {
             now: self.now,
             kills: &self.kills,
             trading_state: holding.map_or(self.trading_state, |holding| holding.trading_state.max(self.trading_state)),
-            instrument_state: market.map_or(TradingState::Active, |market| market.trading_state),
+            instrument_state: market.map_or(TradingState::Active, |market| {
+                let broken = self.is_broken(market.instrument.venue);
+                market.trading_state.max(if broken { TradingState::ReduceOnly } else { TradingState::Active })
+            }),
             session: venue.map(|venue| venue.session),
             permission: holding.map(|holding| &holding.permission),
             instrument: market.map(|market| &market.instrument),
@@ -146,6 +155,9 @@ impl Core {
             repeats: place.map_or(0, |place| self.repeats.count(place, order.side)),
             is_repeat_tripped: self.repeats.is_tripped(order.strategy),
             order_to_trade: strategy.map_or(&NOTHING_SENT, |strategy| &strategy.order_to_trade),
+            strategy_breakers: strategy.map_or(&NO_BREAKERS, |strategy| &strategy.breakers),
+            account_breakers: venue.map_or(&NO_ACCOUNT, |venue| &venue.breakers),
+            is_shard_silent: self.is_silent(order.strategy),
             identity: self.identity.as_ref(),
         }
     }
@@ -170,6 +182,7 @@ impl Core {
             decided_ns: intent.decided_ns,
             approved_ns: self.now,
             updated_ns: self.now,
+            twice_reference: twice_reference(intent),
             holding: place,
             is_exclusive,
             worst_price: worst,
@@ -270,6 +283,15 @@ impl Core {
 fn full(capacity: usize) -> Denial {
     let limit = i128::try_from(capacity).unwrap_or(i128::MAX);
     Denial { reason: DenialReason::OrderTableFull, limit, observed: limit.saturating_add(1) }
+}
+
+/// See [`OrderRecord::twice_reference`].
+fn twice_reference(intent: &OrderIntent) -> i128 {
+    let (order, stamp) = (&intent.order, &intent.stamp);
+    if order.order_type.is_stop() {
+        return 2 * i128::from(order.stop_price.0);
+    }
+    i128::from(stamp.bid.0) + i128::from(stamp.ask.0)
 }
 
 fn not_permitted() -> Denial {

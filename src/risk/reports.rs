@@ -22,9 +22,18 @@ impl Core {
                 self.now = self.now.max(*received_ns);
                 self.on_transfer(*venue, *asset, *amount);
             }
-            GatewayMessage::ReportStream { received_ns, .. }
-            | GatewayMessage::Round { received_ns, .. }
-            | GatewayMessage::Balance { received_ns, .. } => self.now = self.now.max(*received_ns),
+            GatewayMessage::ReportStream { venue, is_up, received_ns } => {
+                self.now = self.now.max(*received_ns);
+                self.on_report_stream(*venue, *is_up);
+            }
+            GatewayMessage::Round { venue, round, received_ns } => {
+                self.now = self.now.max(*received_ns);
+                self.on_round(*venue, *round);
+            }
+            GatewayMessage::Balance { venue, asset, total, received_ns } => {
+                self.now = self.now.max(*received_ns);
+                self.on_balance(*venue, *asset, *total);
+            }
             GatewayMessage::Budget { venue, received_ns, used_weight, weight_limit, used_orders, order_limit } => {
                 self.now = self.now.max(*received_ns);
                 if let Some(venue) = self.venues.get_mut(usize::from(venue.0)) {
@@ -162,6 +171,7 @@ impl Core {
         self.check_position(&record);
         self.kept.booked(order.instrument, report.execution_id);
         self.judge_fill(order.strategy, order.instrument, &fill);
+        self.break_on_fill(&record, 2 * i128::from(fill.price.0));
     }
 
     /// Lets a fill that went over a position limit set reduce-only, for the strategy in this instrument or for the
@@ -224,6 +234,10 @@ impl Core {
         let is_fill = matches!(event, OrderEvent::PartialFill | OrderEvent::LastFill);
         if before.status != after.status || is_fill {
             self.update_shard(slot);
+        }
+        self.watch_unknown(slot, before.status, after.status);
+        if after.status == OrderStatus::Rejected && before.status.is_open() {
+            self.count_reject(&after);
         }
         let is_refused = matches!(after.status, OrderStatus::Rejected | OrderStatus::Denied);
         if is_refused && before.status.is_open() {

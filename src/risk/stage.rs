@@ -158,7 +158,8 @@ impl Stage for Risk {
             RiskCommand::TakeLimits => core.take_limits(),
             RiskCommand::TakeOverride => core.take_override(),
             RiskCommand::Reset(strategy) => core.reset(*strategy),
-            RiskCommand::Clock { .. } | RiskCommand::ClockJump { .. } => {}
+            RiskCommand::Clock { venue, offset_ns } => core.on_clock(*venue, *offset_ns),
+            RiskCommand::ClockJump { by_ns } => core.on_clock_jump(*by_ns),
         });
         for lane in reports {
             work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(message));
@@ -176,9 +177,10 @@ impl Stage for Risk {
                 core.release_held(shard);
             }
         }
-        for lane in marks {
-            work += lane.drain(MARKS_PER_CYCLE, |mark| core.on_mark(mark));
+        for (shard, lane) in marks.iter_mut().enumerate() {
+            work += lane.drain(MARKS_PER_CYCLE, |mark| core.on_mark(shard, mark));
         }
+        core.watch_shards();
         for venue in 0..core.venues.len() {
             work += core.send_cancels(venue);
         }

@@ -135,7 +135,7 @@ impl Core {
     }
 
     /// Whether there is a lasting reason against an open order: a halt, a kill of its scope, the end of its day, a
-    /// loss past its limit.
+    /// loss past its limit, a shard that is stuck.
     fn is_unwanted(&self, record: &OrderRecord) -> bool {
         let order = &record.order;
         let Some(venue) = self.books.market(order.instrument).map(|market| market.instrument.venue) else {
@@ -147,6 +147,7 @@ impl Core {
             || self.kills.cover(order.instrument, venue)
             || self.kills.has(KillScope::Strategy(order.strategy))
             || self.opens_past_a_loss(record)
+            || self.is_silent(order.strategy)
     }
 
     /// Cancels day orders when their day is over.

@@ -12,6 +12,7 @@ use crate::types::{
     Side, Timestamp, TradingState,
 };
 
+use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::config::Permission;
 use super::drift::Drift;
@@ -79,6 +80,12 @@ controls_in_order! {
     c28_parent,
     c29_self_trade,
     c30_amend,
+    c32_reject_storm,
+    c33_fills,
+    c34_unknown,
+    c35_exec_stream,
+    c37_clock,
+    c39_stalled,
     c41_identity,
 }
 
@@ -123,7 +130,7 @@ pub struct Facts<'a> {
     pub kills: &'a Kills,
     /// The stricter of the engine's trading state and that of the strategy in this instrument.
     pub trading_state: TradingState,
-    /// The trading state of the instrument over all strategies.
+    /// The trading state of the instrument over all strategies; reduce-only while the venue's books and ours disagree.
     pub instrument_state: TradingState,
     /// How far the venue's order session is; `None` where the instrument is unknown, which C05 denies.
     pub session: Option<SessionState>,
@@ -173,6 +180,12 @@ pub struct Facts<'a> {
     pub is_repeat_tripped: bool,
     /// What the strategy sent, and what was filled of it.
     pub order_to_trade: &'a OrderToTrade,
+    /// The breakers of the strategy.
+    pub strategy_breakers: &'a StrategyBreakers,
+    /// The breakers of the account.
+    pub account_breakers: &'a AccountBreakers,
+    /// Whether nothing was heard of the strategy's shard for too long.
+    pub is_shard_silent: bool,
     /// Why nothing may be sent, where keys, mode, program or configuration do not belong together.
     pub identity: Option<&'a Denial>,
 }

@@ -3,6 +3,7 @@
 pub(super) use super::Facts;
 use super::Rate;
 use crate::portfolio::Rates;
+use crate::risk::breakers::{AccountBreakers, StrategyBreakers};
 pub(super) use crate::risk::exposure::Exposure;
 use crate::risk::{
     AccountLimits, Budget, Capital, Drift, Finances, InstrumentLimits, Kills, Limits, OpenOrders, OrderToTrade,
@@ -38,6 +39,7 @@ pub(super) struct Case {
     pub instrument_left: u64,
     pub venue_rate: RateLimit,
     pub venue_left: u64,
+    pub account_breakers: AccountBreakers,
 }
 
 impl Case {
@@ -110,6 +112,7 @@ impl Case {
             instrument_left: 100,
             venue_rate: rate,
             venue_left: 100,
+            account_breakers: AccountBreakers::NONE,
         }
     }
 
@@ -154,6 +157,9 @@ impl Case {
             repeats: 0,
             is_repeat_tripped: false,
             order_to_trade: &OrderToTrade::NONE,
+            strategy_breakers: &StrategyBreakers::NONE,
+            account_breakers: &self.account_breakers,
+            is_shard_silent: false,
             identity: None,
         })
     }
@@ -174,6 +180,6 @@ pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Resul
 #[test]
 fn every_control_lets_a_good_order_pass() {
     assert_eq!(Case::new().with(super::evaluate), Ok(()));
-    assert_eq!(super::CONTROLS.len(), 31);
+    assert_eq!(super::CONTROLS.len(), 37);
     assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
 }

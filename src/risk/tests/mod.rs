@@ -1,6 +1,7 @@
 //! The stage as a whole: a rig that stands for all its neighbours, scenarios, and a naive reference model.
 
 mod arrivals;
+mod breakers;
 mod configs;
 mod controls;
 mod differential;
@@ -8,6 +9,7 @@ mod lanes;
 mod money;
 mod orders;
 mod own_orders;
+mod reconcile;
 mod replaces;
 pub(crate) mod rig;
 mod states;

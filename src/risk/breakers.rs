@@ -1,0 +1,289 @@
+//! Breakers: what stops new orders by itself, each in a state of its own beside the operator's trading state.
+//!
+//! A breaker that trips says so once. Those of strategies and the storm of refusals at an account stay until a person
+//! resets them; those that follow a state (orders in doubt, reports, clocks, a silent shard) end with it. Cancels pass all
+//! of them.
+
+use super::core::Core;
+use super::order_table::OrderRecord;
+use super::window::Window;
+use crate::types::{DenialReason, Notice, NoticeCode, OrderStatus, StrategyId, Timestamp, VenueId};
+use std::collections::VecDeque;
+
+/// How long a shard that had begun to send heartbeats may be silent before it counts as stuck: ten of them.
+pub(super) const SILENCE_MAX_NS: u64 = 1_000_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+const BPS: i128 = 10_000;
+
+/// Refusals by the venue within a window, and whether there were too many (C32).
+#[derive(Clone, Copy, Debug)]
+pub struct Rejects {
+    window: Window<u32>,
+    tripped: Option<u32>,
+}
+
+impl Rejects {
+    /// None so far.
+    pub const NONE: Self = Self { window: Window::new(0), tripped: None };
+
+    /// How many there were when it tripped.
+    #[inline]
+    pub(super) const fn tripped(&self) -> Option<u32> {
+        self.tripped
+    }
+
+    /// Counts one; answers how many there are where that is the one too many.
+    fn count(&mut self, now: Timestamp, window_ns: u64, most: u32) -> Option<u32> {
+        self.window.add(now, window_ns, 0, |count| *count = count.saturating_add(1));
+        let count = self.window.iter(now, window_ns).fold(0u32, |sum, count| sum.saturating_add(*count));
+        if count < most || self.tripped.is_some() {
+            return None;
+        }
+        self.tripped = Some(count);
+        self.tripped
+    }
+}
+
+/// The breakers of one strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct StrategyBreakers {
+    /// C32.
+    pub(super) rejects: Rejects,
+    fills: Window<u32>,
+    /// C33: how many fills there were in the second that tripped it.
+    pub(super) fill_rate_tripped: Option<u32>,
+    /// C33: how far the fill that tripped it was off, in basis points.
+    pub(super) slippage_tripped: Option<i128>,
+}
+
+impl StrategyBreakers {
+    /// Nothing happened.
+    pub const NONE: Self =
+        Self { rejects: Rejects::NONE, fills: Window::new(0), fill_rate_tripped: None, slippage_tripped: None };
+}
+
+/// The breakers of one account.
+#[derive(Clone, Debug)]
+pub struct AccountBreakers {
+    /// C32.
+    pub(super) rejects: Rejects,
+    /// C34: orders in doubt, oldest first, each with since when. What was settled meanwhile leaves when it comes to the
+    /// front, or when there is no room.
+    unknown: VecDeque<(u32, Timestamp)>,
+    pub(super) unknown_count: u32,
+    /// C35: whether reports of executions come. While the session is down C04 denies.
+    pub(super) is_reported: bool,
+    /// C37: the venue's clock less ours when it was measured last, in ns. The start measures it before the first order.
+    pub(super) clock_offset_ns: i64,
+    /// C37: by how much the wall clock jumped since then; zero for not at all.
+    pub(super) clock_jump_ns: i64,
+}
+
+impl AccountBreakers {
+    /// Of no account.
+    pub const NONE: Self = Self {
+        rejects: Rejects::NONE,
+        unknown: VecDeque::new(),
+        unknown_count: 0,
+        is_reported: true,
+        clock_offset_ns: 0,
+        clock_jump_ns: 0,
+    };
+
+    /// Nothing happened. At most `orders` can be in doubt.
+    pub(super) fn new(orders: usize) -> Self {
+        Self { unknown: VecDeque::with_capacity(orders), ..Self::NONE }
+    }
+
+    /// Since when the fate of the oldest order in doubt is not proven; as of the last [`Core::settle_unknown`].
+    #[inline]
+    pub(super) fn oldest_unknown(&self) -> Option<Timestamp> {
+        self.unknown.front().map(|&(_, since)| since)
+    }
+}
+
+impl Core {
+    /// The venue refused an order (C32).
+    pub(super) fn count_reject(&mut self, record: &OrderRecord) {
+        let (order, now) = (&record.order, self.now);
+        let limits = self.limits.strategy(order.strategy);
+        let of_strategy = self.strategies.get_mut(order.strategy.index()).and_then(|state| {
+            let count = state.breakers.rejects.count(now, limits.reject_window_ns, limits.max_rejects)?;
+            Some((limits.max_rejects, count))
+        });
+        let venue = self.books.market(order.instrument).map(|market| market.instrument.venue);
+        let of_account = venue.and_then(|venue| {
+            let limits = self.limits.account(venue);
+            let state = self.venues.get_mut(usize::from(venue.0))?;
+            let count = state.breakers.rejects.count(now, limits.reject_window_ns, limits.max_rejects)?;
+            Some((limits.max_rejects, count))
+        });
+        let notice = Notice::new(NoticeCode::BreakerTripped, now);
+        if let Some((limit, count)) = of_strategy {
+            let notice = notice.strategy(order.strategy).values(i128::from(limit), i128::from(count));
+            self.notify(Notice { reason: DenialReason::RejectStorm, ..notice });
+        }
+        if let Some((limit, count)) = of_account {
+            let notice = notice.values(i128::from(limit), i128::from(count)).excerpt(b"the whole account");
+            self.notify(Notice { reason: DenialReason::RejectStorm, ..notice });
+        }
+    }
+
+    /// A fill was booked (C33). `twice` is twice the price of the fill.
+    pub(super) fn break_on_fill(&mut self, record: &OrderRecord, twice: i128) {
+        let (order, now) = (&record.order, self.now);
+        let limits = self.limits.strategy(order.strategy);
+        let Some(state) = self.strategies.get_mut(order.strategy.index()) else { return };
+        let breakers = &mut state.breakers;
+        breakers.fills.add(now, SECOND_NS, 0, |count| *count = count.saturating_add(1));
+        let count = breakers.fills.iter(now, SECOND_NS).fold(0u32, |sum, count| sum.saturating_add(*count));
+        let notice = Notice::new(NoticeCode::BreakerTripped, now).order(order.client_order_id);
+        let notice = notice.instrument(order.instrument);
+        let mut told = [None; 2];
+        let [rate, slippage] = &mut told;
+        if count > limits.max_fills_per_second && breakers.fill_rate_tripped.is_none() {
+            breakers.fill_rate_tripped = Some(count);
+            let notice = notice.values(i128::from(limits.max_fills_per_second), i128::from(count));
+            *rate = Some(Notice { reason: DenialReason::FillRate, ..notice });
+        }
+        // Prices are 64 bits and basis points 32: nothing here leaves 128.
+        let (reference, limit) = (record.twice_reference, i128::from(limits.max_fill_slippage_bps));
+        let beyond = (twice - reference) * i128::from(order.side.sign());
+        if reference > 0 && beyond * BPS > reference * limit && breakers.slippage_tripped.is_none() {
+            let bps = (beyond * BPS + reference - 1) / reference;
+            breakers.slippage_tripped = Some(bps);
+            *slippage = Some(Notice { reason: DenialReason::Slippage, ..notice.values(limit, bps) });
+        }
+        for notice in told.into_iter().flatten() {
+            self.notify(notice);
+        }
+    }
+
+    /// An order's fate became unproven, or is no longer (C34).
+    pub(super) fn watch_unknown(&mut self, slot: u32, before: OrderStatus, after: OrderStatus) {
+        let is_unknown = after == OrderStatus::Unknown;
+        if (before == OrderStatus::Unknown) == is_unknown {
+            return;
+        }
+        let now = self.now;
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        record.unknown_since = if is_unknown { now } else { Timestamp::UNKNOWN };
+        let instrument = record.order.instrument;
+        let Some(venue) = self.books.market(instrument).map(|market| usize::from(market.instrument.venue.0)) else {
+            return;
+        };
+        let Self { venues, orders, .. } = self;
+        let Some(breakers) = venues.get_mut(venue).map(|venue| &mut venue.breakers) else { return };
+        if !is_unknown {
+            breakers.unknown_count = breakers.unknown_count.saturating_sub(1);
+            return;
+        }
+        breakers.unknown_count = breakers.unknown_count.saturating_add(1);
+        if breakers.unknown.len() == breakers.unknown.capacity() {
+            breakers.unknown.retain(|&(slot, since)| {
+                orders.at(slot).is_some_and(|record| record.unknown_since == since && since.is_known())
+            });
+        }
+        breakers.unknown.push_back((slot, now));
+    }
+
+    /// Lets the orders in doubt that were settled since leave the front of the list.
+    #[inline]
+    pub(super) fn settle_unknown(&mut self, venue: VenueId) {
+        let Self { venues, orders, .. } = self;
+        let Some(breakers) = venues.get_mut(usize::from(venue.0)).map(|venue| &mut venue.breakers) else { return };
+        while let Some(&(slot, since)) = breakers.unknown.front() {
+            if orders.at(slot).is_some_and(|record| record.unknown_since == since) {
+                return;
+            }
+            breakers.unknown.pop_front();
+        }
+    }
+
+    /// Reports of executions come, or no longer do (C35).
+    pub(super) fn on_report_stream(&mut self, venue: VenueId, is_up: bool) {
+        let Some(state) = self.venues.get_mut(usize::from(venue.0)) else { return };
+        let was_up = std::mem::replace(&mut state.breakers.is_reported, is_up);
+        if was_up != is_up {
+            let code = if is_up { NoticeCode::BreakerReset } else { NoticeCode::BreakerTripped };
+            self.notify(Notice { reason: DenialReason::ExecStreamDown, ..Notice::new(code, self.now) });
+        }
+    }
+
+    /// The clock of a venue was measured (C37); what it was held for before is over.
+    pub(super) fn on_clock(&mut self, venue: VenueId, offset_ns: i64) {
+        let most = self.limits.account(venue).max_clock_skew_ns;
+        let Some(state) = self.venues.get_mut(usize::from(venue.0)) else { return };
+        let breakers = &mut state.breakers;
+        let was_off = breakers.clock_offset_ns.unsigned_abs() > most || breakers.clock_jump_ns != 0;
+        (breakers.clock_offset_ns, breakers.clock_jump_ns) = (offset_ns, 0);
+        let is_off = offset_ns.unsigned_abs() > most;
+        if was_off != is_off {
+            let code = if is_off { NoticeCode::BreakerTripped } else { NoticeCode::BreakerReset };
+            let notice = Notice::new(code, self.now).values(i128::from(most), i128::from(offset_ns));
+            self.notify(Notice { reason: DenialReason::ClockSkew, ..notice });
+        }
+    }
+
+    /// The wall clock jumped (C37): whatever was measured before is void.
+    pub(super) fn on_clock_jump(&mut self, by_ns: i64) {
+        for state in &mut self.venues {
+            state.breakers.clock_jump_ns = by_ns;
+        }
+        let notice = Notice::new(NoticeCode::BreakerTripped, self.now).values(0, i128::from(by_ns));
+        let notice = notice.excerpt(b"the wall clock jumped; the venues' clocks are measured anew");
+        self.notify(Notice { reason: DenialReason::ClockSkew, ..notice });
+    }
+
+    /// A shard lives (C39).
+    pub(super) fn on_heartbeat(&mut self, shard: usize) {
+        let now = self.now;
+        let Some(state) = self.shards.get_mut(shard) else { return };
+        state.heard_ns = now;
+        if std::mem::take(&mut state.is_silent) {
+            let notice = Notice::new(NoticeCode::BreakerReset, now);
+            self.notify(Notice { reason: DenialReason::StrategyStalled, ..notice });
+        }
+    }
+
+    /// Finds shards that fell silent, and cancels what their strategies have open (C39). To be called after the marks were
+    /// drained, so that a pause of the whole thread is no silence of one stage.
+    pub(super) fn watch_shards(&mut self) {
+        for shard in 0..self.shards.len() {
+            let now = self.now;
+            let Some(state) = self.shards.get_mut(shard) else { return };
+            let silence = now.since(state.heard_ns);
+            if state.is_silent || !state.heard_ns.is_known() || silence <= SILENCE_MAX_NS {
+                continue;
+            }
+            state.is_silent = true;
+            self.start_sweep();
+            let notice = Notice::new(NoticeCode::BreakerTripped, now);
+            let notice = notice.values(i128::from(SILENCE_MAX_NS), i128::from(silence));
+            self.notify(Notice { reason: DenialReason::StrategyStalled, ..notice });
+        }
+    }
+
+    /// Whether the shard of a strategy fell silent.
+    #[inline]
+    pub(super) fn is_silent(&self, strategy: StrategyId) -> bool {
+        let shard = self.strategies.get(strategy.index()).map(|state| state.shard);
+        shard.and_then(|shard| self.shards.get(shard)).is_some_and(|shard| shard.is_silent)
+    }
+
+    /// A person looked at a strategy, or at all: then at the accounts too.
+    pub(super) fn reset_breakers(&mut self, strategy: StrategyId) {
+        if strategy != StrategyId::NONE {
+            if let Some(state) = self.strategies.get_mut(strategy.index()) {
+                state.breakers = StrategyBreakers::NONE;
+            }
+            return;
+        }
+        for state in &mut self.strategies {
+            state.breakers = StrategyBreakers::NONE;
+        }
+        for state in &mut self.venues {
+            state.breakers.rejects = Rejects::NONE;
+        }
+    }
+}

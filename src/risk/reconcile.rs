@@ -1,0 +1,87 @@
+//! Our books against the venue's (C44), at the end of every round that the gateway makes.
+//!
+//! A difference may be a fill on its way. So it counts as a break only when two conclusive rounds in a row find the same
+//! difference in the same asset. A break makes the venue reduce-only and is told; a later round that agrees ends it. A
+//! round that failed proves nothing, least of all that anything is flat.
+
+use super::core::Core;
+use crate::types::{AssetId, Money, Notice, NoticeCode, Round, Symbol, VenueId};
+
+/// One account's books, as the venue states them.
+#[derive(Clone, Debug)]
+pub(super) struct Reconciliation {
+    /// By asset, what the running round was told; what is not told is zero.
+    stated: Vec<Money>,
+    /// By asset, ours less the venue's as the last conclusive round found it.
+    differences: Vec<Money>,
+    /// Whether two rounds in a row have found the same difference.
+    pub(super) is_broken: bool,
+}
+
+impl Reconciliation {
+    pub(super) fn new(asset_count: usize) -> Self {
+        Self { stated: vec![Money::ZERO; asset_count], differences: vec![Money::ZERO; asset_count], is_broken: false }
+    }
+}
+
+impl Core {
+    /// A round of reconciliation goes on.
+    pub(super) fn on_round(&mut self, venue: VenueId, round: Round) {
+        match round {
+            Round::Begun => {
+                if let Some(state) = self.venues.get_mut(usize::from(venue.0)) {
+                    state.reconciliation.stated.fill(Money::ZERO);
+                }
+            }
+            Round::Ended { is_conclusive: true } => self.compare(venue),
+            Round::Ended { is_conclusive: false } | Round::Failed => {}
+        }
+    }
+
+    /// What the venue says the account holds.
+    pub(super) fn on_balance(&mut self, venue: VenueId, asset: AssetId, total: Money) {
+        let state = self.venues.get_mut(usize::from(venue.0));
+        if let Some(stated) = state.and_then(|state| state.reconciliation.stated.get_mut(asset.index())) {
+            *stated = total;
+        }
+    }
+
+    fn compare(&mut self, venue: VenueId) {
+        let place = usize::from(venue.0);
+        let (mut differs, mut broken) = (false, None);
+        let Some(ledger) = self.books.ledgers.get(place) else { return };
+        let Some(state) = self.venues.get_mut(place) else { return };
+        let Reconciliation { stated, differences, is_broken } = &mut state.reconciliation;
+        for (asset, (&stated, known)) in (0u16..).map(AssetId).zip(stated.iter().zip(differences)) {
+            let ours = ledger.balance(asset);
+            let difference = ours.saturating_sub(stated);
+            let before = std::mem::replace(known, difference);
+            differs |= difference != Money::ZERO;
+            if difference != Money::ZERO && difference == before && broken.is_none() {
+                broken = Some((asset, stated, ours));
+            }
+        }
+        let was_broken = *is_broken;
+        // One that found something else than the round before neither breaks nor mends.
+        *is_broken = broken.is_some() || (was_broken && differs);
+        match broken {
+            Some((asset, stated, ours)) if !was_broken => self.tell_break(asset, stated, ours),
+            None if was_broken && !differs => self.notify(Notice::new(NoticeCode::BooksAgree, self.now)),
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn tell_break(&mut self, asset: AssetId, stated: Money, ours: Money) {
+        self.counters.breaks.increment();
+        let name = self.books.assets.get(asset.index()).copied();
+        let notice = Notice::new(NoticeCode::BooksDisagree, self.now).values(stated.0, ours.0);
+        self.notify(notice.excerpt(name.as_ref().map_or(b"?".as_slice(), Symbol::as_bytes)));
+    }
+
+    /// Whether the venue of an instrument is reduce-only as its books and ours disagree.
+    #[inline]
+    pub(super) fn is_broken(&self, venue: VenueId) -> bool {
+        self.venues.get(usize::from(venue.0)).is_some_and(|state| state.reconciliation.is_broken)
+    }
+}

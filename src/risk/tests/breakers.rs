@@ -1,0 +1,229 @@
+//! Breakers through the stage: at the limit, past it, and how each ends.
+
+use super::rig::{Rig, config, fill};
+use crate::risk::RiskConfig;
+use crate::types::*;
+
+fn rig(change: impl Fn(&mut RiskConfig)) -> Rig {
+    let mut config = config();
+    change(&mut config);
+    Rig::new(&config)
+}
+
+/// The reason, limit and observed value of the newest denial, or nothing if the order passed.
+fn judged(rig: &mut Rig, side: Side) -> Option<(DenialReason, i128, i128)> {
+    let intent = rig.intent(side, 5);
+    judge(rig, &intent)
+}
+
+fn judge(rig: &mut Rig, intent: &OrderIntent) -> Option<(DenialReason, i128, i128)> {
+    rig.notices.drain(u64::MAX, |_| {});
+    rig.send(intent).expect("room");
+    rig.poll();
+    let mut denial = None;
+    rig.notices.drain(u64::MAX, |notice| {
+        if notice.code == NoticeCode::Denied {
+            denial = Some((notice.reason, notice.limit, notice.observed));
+        }
+    });
+    assert_eq!(rig.risk.orders().get(intent.order.client_order_id).is_none(), denial.is_some());
+    denial
+}
+
+fn command(rig: &mut Rig, command: RiskCommand) {
+    rig.commands.try_send(command).expect("room");
+    rig.poll();
+}
+
+fn reject(rig: &mut Rig) {
+    let id = rig.place(Side::Buy, 5);
+    rig.tell(id, ReportKind::Rejected);
+}
+
+#[test]
+fn c32_refusals_within_the_window_stop_the_strategy_until_a_person_resets_it() {
+    let mut rig = rig(|config| {
+        config.limits.strategies[0].max_rejects = 3;
+        config.limits.strategies[0].reject_window_ns = 8_000;
+    });
+    reject(&mut rig);
+    reject(&mut rig);
+    rig.now = rig.now.plus(16_000);
+    reject(&mut rig);
+    reject(&mut rig);
+    assert_eq!(judged(&mut rig, Side::Buy), None, "two of them are out of the window");
+    reject(&mut rig);
+    assert_eq!(judged(&mut rig, Side::Sell), Some((DenialReason::RejectStorm, 3, 3)));
+    rig.now = rig.now.plus(1_000_000);
+    assert_eq!(judged(&mut rig, Side::Sell), Some((DenialReason::RejectStorm, 3, 3)), "time does not heal it");
+    let other = rig.intent_of(1, 0, Side::Buy, 5);
+    assert_eq!(judge(&mut rig, &other), None, "another strategy trades on");
+    command(&mut rig, RiskCommand::Reset(StrategyId(1)));
+    assert!(judged(&mut rig, Side::Sell).is_some(), "another strategy was meant");
+    command(&mut rig, RiskCommand::Reset(StrategyId(0)));
+    assert_eq!(judged(&mut rig, Side::Sell), None);
+}
+
+#[test]
+fn c32_refusals_of_the_account_stop_every_strategy() {
+    let mut rig = rig(|config| {
+        config.limits.accounts[0].max_rejects = 2;
+        config.limits.accounts[0].reject_window_ns = 8_000_000_000;
+    });
+    reject(&mut rig);
+    reject(&mut rig);
+    let other = rig.intent_of(1, 0, Side::Buy, 5);
+    assert_eq!(judge(&mut rig, &other), Some((DenialReason::RejectStorm, 2, 2)));
+    command(&mut rig, RiskCommand::Reset(StrategyId(0)));
+    assert!(judged(&mut rig, Side::Buy).is_some(), "the account is reset with everything else");
+    command(&mut rig, RiskCommand::Reset(StrategyId::NONE));
+    assert_eq!(judged(&mut rig, Side::Buy), None);
+}
+
+#[test]
+fn c33_fills_within_a_second_let_only_reducing_orders_pass() {
+    let mut rig = rig(|config| config.limits.strategies[0].max_fills_per_second = 2);
+    let id = rig.place(Side::Buy, 40);
+    for execution in 1..=2 {
+        rig.fill(id, execution, 3);
+    }
+    assert_eq!(judged(&mut rig, Side::Buy), None, "as many as may be");
+    rig.fill(id, 3, 3);
+    assert_eq!(judged(&mut rig, Side::Buy), Some((DenialReason::FillRate, 2, 3)));
+    assert_eq!(judged(&mut rig, Side::Sell), None, "it reduces");
+    command(&mut rig, RiskCommand::Reset(StrategyId::NONE));
+    assert_eq!(judged(&mut rig, Side::Buy), None);
+}
+
+#[test]
+fn c33_a_fill_far_from_the_mid_that_was_decided_on() {
+    // Decided at a mid of 100.00: 100.50 is 50 basis points on the bad side of a buy.
+    for (price, tripped) in [(10_050, None), (10_051, Some((DenialReason::Slippage, 50, 51))), (9_000, None)] {
+        let mut rig = rig(|config| config.limits.strategies[0].max_fill_slippage_bps = 50);
+        let id = rig.place(Side::Buy, 5);
+        rig.report(ExecutionReport { last_price: Price(price), ..fill(id, 1, 5, 5) });
+        assert_eq!(judged(&mut rig, Side::Buy), tripped, "{price}");
+    }
+}
+
+#[test]
+fn c34_orders_in_doubt_stop_new_ones_until_they_are_settled() {
+    let mut rig = rig(|config| {
+        config.limits.accounts[0].max_unknown = 1;
+        config.limits.accounts[0].max_unknown_age_ns = 1_000;
+    });
+    let ids = [rig.place(Side::Buy, 5), rig.place(Side::Buy, 5)];
+    rig.tell(ids[0], ReportKind::Unknown);
+    assert_eq!(judged(&mut rig, Side::Buy), None, "one may be in doubt");
+    rig.tell(ids[1], ReportKind::Unknown);
+    assert_eq!(judged(&mut rig, Side::Sell), Some((DenialReason::TooManyUnknown, 1, 2)));
+    rig.tell(ids[0], ReportKind::Accepted);
+    assert_eq!(judged(&mut rig, Side::Buy), None);
+    rig.now = rig.now.plus(1_000);
+    assert_eq!(judged(&mut rig, Side::Buy), None, "as old as it may be");
+    rig.now = rig.now.plus(1);
+    assert_eq!(judged(&mut rig, Side::Buy), Some((DenialReason::TooManyUnknown, 1_000, 1_001)));
+    rig.tell(ids[1], ReportKind::Canceled);
+    assert_eq!(judged(&mut rig, Side::Buy), None);
+}
+
+#[test]
+fn c34_a_list_of_doubts_that_is_full_forgets_only_what_is_settled() {
+    let mut rig = rig(|config| {
+        config.limits.accounts[0].max_unknown_age_ns = 10;
+        config.order_capacity = 2;
+    });
+    let (first, second) = (rig.place(Side::Buy, 5), rig.place(Side::Buy, 5));
+    rig.tell(first, ReportKind::Unknown);
+    for _ in 0..8 {
+        rig.now = rig.now.plus(1);
+        rig.tell(second, ReportKind::Unknown);
+        rig.tell(second, ReportKind::Accepted);
+    }
+    rig.now = rig.now.plus(3);
+    rig.tell(second, ReportKind::Canceled);
+    assert_eq!(judged(&mut rig, Side::Buy), Some((DenialReason::TooManyUnknown, 10, 11)));
+}
+
+#[test]
+fn c35_without_reports_of_executions_nothing_new_is_sent() {
+    let mut rig = rig(|_| {});
+    let tell = |rig: &mut Rig, is_up| {
+        let message = GatewayMessage::ReportStream { venue: VenueId(0), is_up, received_ns: rig.now };
+        rig.reports.try_send(message).expect("room");
+        rig.poll();
+    };
+    tell(&mut rig, false);
+    assert_eq!(judged(&mut rig, Side::Buy), Some((DenialReason::ExecStreamDown, 1, 0)));
+    tell(&mut rig, true);
+    assert_eq!(judged(&mut rig, Side::Buy), None);
+}
+
+#[test]
+fn c37_clocks_apart_and_clocks_that_jump() {
+    let mut rig = rig(|config| config.limits.accounts[0].max_clock_skew_ns = 100);
+    let venue = VenueId(0);
+    for (offset_ns, is_denied) in [(100, false), (-100, false), (101, true), (-101, true), (i64::MIN, true), (0, false)]
+    {
+        command(&mut rig, RiskCommand::Clock { venue, offset_ns });
+        let denial = is_denied.then_some((DenialReason::ClockSkew, 100, i128::from(offset_ns)));
+        assert_eq!(judged(&mut rig, Side::Buy), denial, "{offset_ns}");
+    }
+    command(&mut rig, RiskCommand::ClockJump { by_ns: -7 });
+    assert_eq!(judged(&mut rig, Side::Buy), Some((DenialReason::ClockSkew, 100, -7)));
+    command(&mut rig, RiskCommand::Clock { venue, offset_ns: 3 });
+    assert_eq!(judged(&mut rig, Side::Buy), None, "measured again");
+}
+
+#[test]
+fn c39_an_order_that_is_taken_too_late() {
+    let mut rig = rig(|config| config.limits.strategies[0].max_lag_ns = 1_000);
+    for (lag, denial) in [(1_000, None), (1_001, Some((DenialReason::StrategyStalled, 1_000, 1_001)))] {
+        let intent = rig.intent(Side::Buy, 5);
+        rig.now = rig.now.plus(lag);
+        assert_eq!(judge(&mut rig, &intent), denial, "{lag}");
+    }
+}
+
+#[test]
+fn c39_a_shard_that_falls_silent_has_its_orders_canceled() {
+    let mut rig = rig(|_| {});
+    let beat = |rig: &mut Rig, shard: usize| {
+        let heartbeat = Mark { instrument: InstrumentId::NONE, ..Mark::default() };
+        rig.marks[shard].try_send(heartbeat).expect("room");
+        rig.poll();
+    };
+    beat(&mut rig, 0);
+    beat(&mut rig, 1);
+    let id = rig.place(Side::Buy, 5);
+    rig.now = rig.now.plus(1_000_000_000);
+    beat(&mut rig, 1);
+    assert_eq!(rig.order(id).status, OrderStatus::Created, "as silent as it may be");
+    rig.now = rig.now.plus(1);
+    rig.settle();
+    assert_eq!(rig.order(id).status, OrderStatus::PendingCancel);
+    assert_eq!(judged(&mut rig, Side::Buy), Some((DenialReason::StrategyStalled, 1_000_000_000, -1)));
+    let other = rig.intent_of(1, 0, Side::Buy, 5);
+    assert_eq!(judge(&mut rig, &other), None, "the other shard lives");
+    beat(&mut rig, 0);
+    assert_eq!(judged(&mut rig, Side::Buy), None, "heard again");
+}
+
+#[test]
+fn each_breaker_that_is_not_configured_denies() {
+    type Change = fn(&mut RiskConfig);
+    let changes: [(i128, Change); 9] = [
+        (32, |config| config.limits.strategies[0].max_rejects = 0),
+        (32, |config| config.limits.accounts[0].reject_window_ns = 0),
+        (33, |config| config.limits.strategies[0].max_fills_per_second = 0),
+        (33, |config| config.limits.strategies[0].max_fill_slippage_bps = 0),
+        (34, |config| config.limits.accounts[0].max_unknown = 0),
+        (34, |config| config.limits.accounts[0].max_unknown_age_ns = 0),
+        (37, |config| config.limits.accounts[0].max_clock_skew_ns = 0),
+        (39, |config| config.limits.strategies[0].max_lag_ns = 0),
+        (32, |config| config.limits.strategies[0].reject_window_ns = 0),
+    ];
+    for (control, change) in changes {
+        assert_eq!(judged(&mut rig(change), Side::Buy), Some((DenialReason::LimitNotConfigured, 0, control)));
+    }
+}
