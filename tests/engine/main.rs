@@ -71,7 +71,8 @@ fn config_for(doors: Doors) -> Config {
         .replace("shutdown_timeout_ms = 5000", "shutdown_timeout_ms = 20000")
         .replace("request_timeout_ms = 5000", "request_timeout_ms = 1000");
     let mut config = Config::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
-    config.engine.data_dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+    // The engine makes its own folder, which nobody else may enter.
+    config.engine.data_dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep().join("data");
     config
 }
 

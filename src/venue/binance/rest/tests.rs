@@ -73,7 +73,7 @@ fn limits_are_what_the_venue_says() {
     let limits = |value: Json| decode_rate_limits(value.to_string().as_bytes()).expect("limits");
     assert_eq!(limits(json!({"rateLimits": rows})), BudgetLimits { weight: 6_000, orders: 100 });
     assert_eq!(limits(json!({"symbols": []})), BudgetLimits::default());
-    assert!(decode_rate_limits(b"[]").is_err());
+    assert!(decode_rate_limits(b"5").is_err());
 }
 
 #[test]
