@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// No step takes longer, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// To list all orders weighs, and the exchange allows so much a minute, the engine's own requests included.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Long enough for orders that would still be sent.
 const A_WHILE: Duration = Duration::from_secs(2);
 
@@ -131,7 +133,7 @@ impl Scene {
         while !is_true() {
             let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
             assert!(started.elapsed() < PATIENCE, "never came: {what}\n{}", log());
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(LOOK_EVERY);
         }
     }
 
