@@ -168,8 +168,9 @@ impl UserCodec {
         balances.clear();
         self.document.parse(frame, |root| {
             // An event comes bare, in the WebSocket API's wrapper, or in that of a combined stream.
-            let [event, data, stream, subscription] = pick(root, &["event", "data", "stream", "subscriptionId"])?;
-            let event = event.filter(|_| subscription.is_some()).or(data.filter(|_| stream.is_some())).unwrap_or(root);
+            // Not every event in the wrapper names a subscription: a server that will shut down says so to all.
+            let [event, data, stream] = pick(root, &["event", "data", "stream"])?;
+            let event = event.or(data.filter(|_| stream.is_some())).unwrap_or(root);
             let [kind] = pick(event, &["e"])?;
             match kind.map(Value::text) {
                 Some(Some("executionReport")) => names.execution_report(event),

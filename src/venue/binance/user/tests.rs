@@ -227,6 +227,7 @@ fn other_events() {
     let cases = [
         (json!({"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": 1}}), UserFrame::StreamTerminated),
         (json!({"e": "serverShutdown", "E": 1}), UserFrame::Shutdown),
+        (json!({"event": {"e": "serverShutdown", "E": 1}}), UserFrame::Shutdown),
         (json!({"subscriptionId": 0, "event": {"e": "listStatus", "E": 1}}), UserFrame::Other),
     ];
     for (value, expected) in cases {
