@@ -1,7 +1,8 @@
 //! The stage against a reference that keeps nothing but the history, and works everything out of it again each time.
 
-use super::rig::{Rig, config, instruments};
-use crate::risk::{KillScope, MarketOrders, RateLimit, Restriction, RiskConfig};
+use super::reference::{Due, Finances, USDT};
+use super::rig::{RICH, Rig, config, instruments};
+use crate::risk::{KillScope, MarketOrders, RateLimit, RateSource, Restriction, RiskConfig};
 use crate::types::*;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -22,6 +23,9 @@ enum Event {
     /// Weight and orders that the venue counts, of 100 each.
     Budget(u32, u32),
     Reset(StrategyId),
+    /// What the account began with.
+    Start(AssetId, Money),
+    Mark(InstrumentId, Quote),
 }
 
 /// What the history says of one order.
@@ -32,6 +36,8 @@ struct Known {
     sign: i128,
     /// At which it rests.
     price: i128,
+    /// At which it is taken to fill.
+    worst: i128,
     quantity: i128,
     filled: i128,
     venue_filled: i128,
@@ -85,6 +91,7 @@ struct Worked {
     /// Each booked fill's strategy and instant.
     fills: Vec<(u16, Timestamp)>,
     budget: Option<(Timestamp, u32, u32)>,
+    finances: Finances,
 }
 
 impl Worked {
@@ -92,7 +99,10 @@ impl Worked {
         let mut worked = Self { state: TradingState::Active, session: SessionState::Ready, ..Self::default() };
         let mut executions = BTreeSet::new();
         for (at, event) in history {
+            worked.finances.begin(*at);
             match event {
+                Event::Start(asset, amount) => worked.finances.start(*asset, *amount),
+                Event::Mark(instrument, quote) => worked.finances.mark(instrument.0, quote, config),
                 Event::Kill(scope, is_killed) => {
                     worked.generation += 1;
                     if *is_killed {
@@ -108,11 +118,14 @@ impl Worked {
                 Event::Reset(strategy) => {
                     worked.rows.retain(|(owner, _), _| *owner != strategy.0);
                     worked.tripped.remove(&strategy.0);
+                    worked.finances.reset(*strategy);
                 }
                 Event::Session(session) => worked.session = *session,
                 Event::Command(state) => worked.command(*state),
                 Event::Cancel(..) => {}
-                Event::Intent(intent, denial) => worked.intent(&as_sent(intent, config), denial.is_none()),
+                Event::Intent(intent, denial) => {
+                    worked.intent(&as_sent(intent, config), worst_of(intent, config), denial.is_none());
+                }
                 Event::Report(report) => worked.report(report, *at, &mut executions, config),
             }
         }
@@ -130,7 +143,7 @@ impl Worked {
         self.state = state;
     }
 
-    fn intent(&mut self, order: &Order, is_approved: bool) {
+    fn intent(&mut self, order: &Order, worst: i128, is_approved: bool) {
         if order.client_order_id.strategy() == order.strategy {
             let last = self.last_id.entry(order.strategy.0).or_default();
             *last = order.client_order_id.max(*last);
@@ -145,6 +158,7 @@ impl Worked {
                     price: i128::from(
                         if order.order_type == OrderType::Stop { order.stop_price } else { order.price }.0,
                     ),
+                    worst,
                     quantity: i128::from(order.quantity.0),
                     order_type: order.order_type,
                     time_in_force: order.time_in_force,
@@ -180,6 +194,7 @@ impl Worked {
                     }
                 }
                 self.fills.push((place.0, at));
+                self.finances.fill(place, order.sign, report, at, config);
                 order.filled += i128::from(report.last_quantity.0);
                 order.is_filled |= order.filled >= order.quantity;
                 *self.booked.entry(place).or_default() += order.sign * i128::from(report.last_quantity.0);
@@ -218,6 +233,22 @@ impl Worked {
         };
         (booked, open(1), open(-1))
     }
+}
+
+/// The price at which an order is taken to fill; of a market order the touch and the allowed slippage.
+fn worst_of(intent: &OrderIntent, config: &RiskConfig) -> i128 {
+    let (order, stamp) = (intent.order, &intent.stamp);
+    if order.order_type.is_limited() {
+        return i128::from(order.price.0);
+    }
+    let from = match (order.order_type, order.side) {
+        (OrderType::Stop, _) => order.stop_price.0,
+        (_, Side::Buy) => stamp.ask.0,
+        (_, Side::Sell) => stamp.bid.0,
+    };
+    let slip = config.limits.instruments.get(order.instrument.index()).map_or(0, |limits| limits.max_slippage_bps);
+    let slip = (i128::from(from) * i128::from(slip) + 9_999).div_euclid(10_000);
+    i128::from(from) + i128::from(order.side.sign()) * slip
 }
 
 /// Whether what happened at `at` is within the window that ends with the eighth in which `now` is.
@@ -440,6 +471,17 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
         }
     }
     let account = &config.limits.accounts[0];
+    let due: Vec<Due> = known
+        .orders
+        .values()
+        .filter(|order| order.due() > 0)
+        .map(|order| (order.strategy, order.instrument, order.sign, order.due(), order.worst))
+        .collect();
+    let new = (key.0, key.1, sign, quantity, worst);
+    let exposures = (0..2).map(|id| (id, known.exposure(|_, i| i == id))).collect();
+    if let Some(denial) = known.finances.judge(new, &exposures, &due, now, config) {
+        return Some(denial);
+    }
     let open = |of: &dyn Fn(&Known) -> bool| known.orders.values().filter(|order| order.due() > 0 && of(order)).count();
     for (limit, count) in [
         (habits.max_open_orders, open(&|order| order.strategy == key.0)),
@@ -455,6 +497,9 @@ fn judge(history: &[(Timestamp, Event)], intent: &OrderIntent, now: Timestamp, c
     let resting = resting + own_price * quantity * unit;
     if resting > market.max_resting_notional.0 {
         return deny(DenialReason::MaxRestingNotional, market.max_resting_notional.0, resting);
+    }
+    if let Some(denial) = known.finances.judge_results(new, room(own), &due, now, config) {
+        return Some(denial);
     }
     let sent = |strategy: Option<u16>, instrument: Option<u32>| -> Vec<Timestamp> {
         let is_of = |of: StrategyId, about: InstrumentId| {
@@ -604,6 +649,8 @@ fn random_report(ids: &[ClientOrderId], random: &mut Random) -> ExecutionReport 
             last_price: Price(9_000 + random.below(2_000) as i64),
             execution_id,
             cumulative_quantity,
+            fee: random.below(10) as i64 * 10_000,
+            fee_asset: USDT,
             ..report
         };
     }
@@ -651,6 +698,49 @@ fn tighten(config: &mut RiskConfig, seed: u64) {
         3 => limits.accounts[0].max_open_orders = 5,
         _ => {}
     }
+    tighten_money(config, seed);
+}
+
+/// The same for the limits of money, in turns of another length.
+fn tighten_money(config: &mut RiskConfig, seed: u64) {
+    // Ten units at 100.00, in the account's currency.
+    let mut cent = 10_000_000_000_000_000;
+    if seed.is_multiple_of(3) {
+        (config.currency, config.rate_sources) =
+            (Some(AssetId(0)), vec![RateSource { asset: USDT, instrument: InstrumentId(0) }]);
+        config.limits.accounts[0].max_rate_age_ns = 150_000_000;
+        cent /= 100;
+    }
+    let limits = &mut config.limits;
+    match seed % 7 {
+        1 => limits.accounts[0].max_gross = Money(8 * cent),
+        2 => limits.accounts[0].max_net = Money(5 * cent),
+        4 => limits.permissions.iter_mut().for_each(|limits| limits.allocation = Money(40_000_000_000_000_000)),
+        5 => limits.strategies.iter_mut().for_each(|limits| {
+            limits.turnover_window_ns = 200_000_000;
+            (limits.max_turnover, limits.max_daily_turnover) = (Money(8 * cent), Money(15 * cent));
+        }),
+        6 => limits.strategies.iter_mut().for_each(|limits| {
+            (limits.max_daily_loss, limits.max_drawdown) = (Money(cent / 4), Money(cent / 3));
+        }),
+        _ => {}
+    }
+}
+
+/// What the account begins with of each asset: of some seeds so little that it runs out.
+fn start_of(seed: u64) -> [Money; 3] {
+    let poor = [Money(600_000_000_000_000), Money(50_000_000_000_000_000), Money(300_000_000_000_000)];
+    if seed % 7 == 3 { poor } else { [RICH; 3] }
+}
+
+fn mark(rig: &mut Rig, instrument: InstrumentId, bid: Price, history: &mut Vec<(Timestamp, Event)>) {
+    let quantity = Quantity(1);
+    let ask = Price(bid.0 + 2);
+    let quote =
+        Quote { bid, ask, bid_quantity: quantity, ask_quantity: quantity, received_ns: rig.now, ..Quote::default() };
+    rig.marks[0].try_send(Mark { instrument, quote }).expect("room");
+    rig.poll();
+    history.push((rig.now, Event::Mark(instrument, quote)));
 }
 
 /// Runs one history; answers how often each reason denied.
@@ -666,8 +756,16 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
     let mut random = Random::new(seed);
     let mut history: Vec<(Timestamp, Event)> = Vec::new();
     let mut ids = Vec::new();
+    for (asset, amount) in (0..).map(AssetId).zip(start_of(seed)) {
+        rig.risk.start_balance(VenueId(0), asset, amount);
+        history.push((rig.now, Event::Start(asset, amount)));
+    }
+    for instrument in [0, 1].map(InstrumentId) {
+        mark(&mut rig, instrument, Price(9_999), &mut history);
+    }
     for step in 0..events {
-        rig.now = rig.now.plus(random.below(4_000_000));
+        let night = if random.one_in(1_000) { 86_400_000_000_000 } else { 0 };
+        rig.now = rig.now.plus(random.below(4_000_000) + night);
         let now = rig.now;
         // Cancels that are sent again go out before anything else of this instant.
         rig.poll();
@@ -701,7 +799,11 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
                 rig.cancel(random.of(&ids[ids.len().saturating_sub(12)..]));
                 rig.poll();
             }
-            600..=979 if !ids.is_empty() => {
+            600..=639 => {
+                let (instrument, bid) = (InstrumentId(random.of(&[0, 0, 1])), 9_000 + random.below(2_000) as i64);
+                mark(&mut rig, instrument, Price(bid), &mut history);
+            }
+            640..=979 if !ids.is_empty() => {
                 let report = random_report(&ids, &mut random);
                 rig.report(report);
                 history.push((now, Event::Report(report)));
@@ -758,11 +860,6 @@ fn run(seed: u64, events: usize, reasons: &mut BTreeMap<DenialReason, u64>) {
                 rig.commands.try_send(RiskCommand::SetTradingState(state)).expect("room");
                 rig.poll();
                 history.push((now, Event::Command(state)));
-            }
-            998 => {
-                let quote = Quote { bid: Price(1), bid_quantity: Quantity(1), ..Quote::default() };
-                rig.marks[0].try_send(Mark { instrument: InstrumentId(0), quote }).expect("room");
-                rig.poll();
             }
             999 if step > events * 9 / 10 => {
                 rig.kill.kill(KillScope::Engine);
@@ -841,6 +938,15 @@ fn verdict_reason_and_exposure_equal_the_reference() {
         DenialReason::VenueBudget,
         DenialReason::RepeatExecution,
         DenialReason::OrderToTradeRatio,
+        DenialReason::MaxGross,
+        DenialReason::MaxNet,
+        DenialReason::StaleFx,
+        DenialReason::InsufficientBuyingPower,
+        DenialReason::AllocationExceeded,
+        DenialReason::MaxTurnover,
+        DenialReason::MaxDailyTurnover,
+        DenialReason::DailyLossLimit,
+        DenialReason::MaxDrawdown,
     ]
     .into_iter()
     .filter(|reason| !reasons.contains_key(reason))

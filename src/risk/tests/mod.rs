@@ -10,6 +10,7 @@ mod money;
 mod orders;
 mod own_orders;
 mod reconcile;
+mod reference;
 mod replaces;
 pub(crate) mod rig;
 mod states;
