@@ -112,6 +112,7 @@ impl Machine {
             position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
             currency: Some(AssetId(1)),
             rate_sources: Vec::new(),
+            epoch: 1,
             latches: Vec::new(),
             identity: None,
         };
@@ -162,7 +163,10 @@ impl Machine {
             sequence: 0,
         };
         let ready = GatewayMessage::Session { venue: VenueId(0), state: SessionState::Ready, received_ns: NOW };
-        machine.reports.try_send(ready).unwrap();
+        let round = |round| GatewayMessage::Round { venue: VenueId(0), round, received_ns: NOW };
+        for message in [round(Round::Begun), round(Round::Ended { is_conclusive: false }), ready] {
+            machine.reports.try_send(message).unwrap();
+        }
         machine.risk.poll(NOW);
         machine
     }
@@ -260,6 +264,7 @@ fn risk(criterion: &mut Criterion) {
         venue_rate: Rate { limit: &RATE, left: 100 },
         strategy_breakers: &StrategyBreakers::NONE,
         account_breakers: &breakers,
+        is_reconciled: true,
         is_shard_silent: false,
         budget: &Budget { used_weight: 100, weight_limit: 6_000, used_orders: 10, order_limit: 100, received_ns: NOW },
         repeats: 1,

@@ -133,6 +133,7 @@ fn config() -> RiskConfig {
         rate_sources: [(BTC, 0), (ETH, 1), (BNB, 3)]
             .map(|(asset, id)| RateSource { asset, instrument: InstrumentId(id) })
             .to_vec(),
+        epoch: 1,
         latches: Vec::new(),
         identity: None,
     }
@@ -206,7 +207,10 @@ impl Engine {
             _overrides: overrides,
         };
         let ready = GatewayMessage::Session { venue: VENUE, state: SessionState::Ready, received_ns: engine.now };
-        engine.reports.try_send(ready).expect("room");
+        let round = |round| GatewayMessage::Round { venue: VENUE, round, received_ns: engine.now };
+        for message in [round(Round::Begun), round(Round::Ended { is_conclusive: false }), ready] {
+            engine.reports.try_send(message).expect("room");
+        }
         engine.poll();
         engine
     }

@@ -273,6 +273,7 @@ pub fn assemble(
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
         currency,
         rate_sources,
+        epoch: facts.epoch,
         latches: Vec::new(),
         identity: None,
     };

@@ -2,7 +2,7 @@
 
 use super::requests::now_ms;
 use super::standing::Shown;
-use crate::types::{DenialReason, Instruments, Notice, NoticeCode, PositionReport, SentOrder};
+use crate::types::{DenialReason, Instruments, Notice, NoticeCode, PositionReport, SentOrder, StrategyId};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -103,7 +103,8 @@ impl Status {
     /// The strategy's configured name.
     #[must_use]
     pub fn strategy_name(&self, id: u16) -> &str {
-        self.strategies.get(usize::from(id)).map_or("?", String::as_str)
+        let nobody = if id == StrategyId::NONE.0 { "EXTERNAL" } else { "?" };
+        self.strategies.get(usize::from(id)).map_or(nobody, String::as_str)
     }
 
     /// The instruments of this run.

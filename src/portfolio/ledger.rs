@@ -75,6 +75,17 @@ impl Ledger {
         }
     }
 
+    /// States what the account holds now, as the venue says: what it began with is what all changes since leave of that.
+    /// Where that overflows nothing is changed.
+    pub fn begin_with(&mut self, asset: AssetId, total: Money) {
+        if let Some(balance) = self.balances.get_mut(asset.index())
+            && let Some(start) =
+                total.checked_sub(balance.change).and_then(|rest| rest.checked_sub(balance.transferred))
+        {
+            balance.start = start;
+        }
+    }
+
     /// Books a fill.
     ///
     /// # Errors

@@ -34,6 +34,22 @@ pub struct Holding {
     pub(super) is_changed: bool,
 }
 
+impl Holding {
+    const fn of(permission: Permission) -> Self {
+        Self {
+            permission,
+            position: Position::FLAT,
+            exposure: Exposure::NONE,
+            capital: Capital::NONE,
+            open_orders: 0,
+            trading_state: TradingState::Active,
+            unrealized: Money::ZERO,
+            counted: Money::ZERO,
+            is_changed: false,
+        }
+    }
+}
+
 /// One instrument, over all strategies.
 #[derive(Clone, Copy, Debug)]
 pub struct Market {
@@ -83,7 +99,7 @@ impl Books {
         let strategies = config.permissions.iter().map(|permission| permission.strategy.index() + 1).max().unwrap_or(0);
         let (assets, instruments) = (config.instruments.assets().len(), config.instruments.len());
         let mut books = Self {
-            holdings: Vec::with_capacity(config.permissions.len()),
+            holdings: Vec::with_capacity(config.permissions.len() + instruments),
             markets: Vec::with_capacity(instruments),
             ledgers: vec![Ledger::new(assets); venue_count],
             shares: vec![Ledger::new(assets); config.shard_of_strategy.len() + 1],
@@ -119,17 +135,7 @@ impl Books {
             }
         }
         for (place, permission) in (0u32..).zip(&config.permissions) {
-            books.holdings.push(Holding {
-                permission: *permission,
-                position: Position::FLAT,
-                exposure: Exposure::default(),
-                capital: Capital::NONE,
-                open_orders: 0,
-                trading_state: TradingState::Active,
-                unrealized: Money::ZERO,
-                counted: Money::ZERO,
-                is_changed: false,
-            });
+            books.holdings.push(Holding::of(*permission));
             if let Some(holders) = books.holders.get_mut(permission.instrument.index()) {
                 holders.push(place);
             }
@@ -143,7 +149,18 @@ impl Books {
                 *slot = place;
             }
         }
+        // What belongs to no strategy, one for each instrument, behind all others.
+        for instrument in config.instruments.iter() {
+            books.holdings.push(Holding::of(Permission::external(instrument.id)));
+        }
         books
+    }
+
+    /// The place of what belongs to no strategy in an instrument.
+    pub(super) fn external(&self, instrument: InstrumentId) -> Option<u32> {
+        let first = self.holdings.len().checked_sub(self.markets.len())?;
+        let place = self.market(instrument).and_then(|_| first.checked_add(instrument.index()))?;
+        u32::try_from(place).ok()
     }
 
     fn place_index(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<usize> {

@@ -71,6 +71,8 @@ pub struct AccountBreakers {
     /// front, or when there is no room.
     unknown: VecDeque<(u32, Timestamp)>,
     pub(super) unknown_count: u32,
+    /// Whether people were told that there are too many, or one for too long.
+    is_unknown_told: bool,
     /// C35: whether reports of executions come. While the session is down C04 denies.
     pub(super) is_reported: bool,
     /// C37: the venue's clock less ours when it was measured last, in ns. The start measures it before the first order.
@@ -85,6 +87,7 @@ impl AccountBreakers {
         rejects: Rejects::NONE,
         unknown: VecDeque::new(),
         unknown_count: 0,
+        is_unknown_told: false,
         is_reported: true,
         clock_offset_ns: 0,
         clock_jump_ns: 0,
@@ -246,12 +249,43 @@ impl Core {
         }
     }
 
+    /// Tells when there are too many orders in doubt, or one for too long, and when there are not any more (C34).
+    pub(super) fn watch_doubt(&mut self) {
+        for venue in (0..self.venues.len()).filter_map(|venue| u8::try_from(venue).ok().map(VenueId)) {
+            let place = usize::from(venue.0);
+            let is_quiet = |breakers: &AccountBreakers| breakers.unknown_count == 0 && !breakers.is_unknown_told;
+            if self.venues.get(place).is_none_or(|state| is_quiet(&state.breakers)) {
+                continue;
+            }
+            self.settle_unknown(venue);
+            let limits = self.limits.account(venue);
+            let Some(breakers) = self.venues.get_mut(place).map(|state| &mut state.breakers) else { continue };
+            let age =
+                breakers.oldest_unknown().filter(|_| breakers.unknown_count > 0).map_or(0, |at| self.now.since(at));
+            let by_count = (i128::from(limits.max_unknown), i128::from(breakers.unknown_count));
+            let by_age = (i128::from(limits.max_unknown_age_ns), i128::from(age));
+            let over = [by_count, by_age].into_iter().find(|(limit, found)| found > limit);
+            if over.is_some() == std::mem::replace(&mut breakers.is_unknown_told, over.is_some()) {
+                continue;
+            }
+            let code = if over.is_some() { NoticeCode::BreakerTripped } else { NoticeCode::BreakerReset };
+            let (limit, found) = over.unwrap_or(by_count);
+            let notice = Notice::new(code, self.now).values(limit, found);
+            self.notify(Notice { reason: DenialReason::TooManyUnknown, ..notice });
+        }
+    }
+
     /// Finds shards that fell silent, and cancels what their strategies have open (C39). To be called after the marks were
-    /// drained, so that a pause of the whole thread is no silence of one stage.
+    /// drained, so that a pause of the whole thread is no silence of one stage. Where this stage's own thread was paused,
+    /// the others' may have been too: the silence counts from its waking.
     pub(super) fn watch_shards(&mut self) {
+        let now = self.now;
+        let pause = now.since(std::mem::replace(&mut self.watched_ns, now));
         for shard in 0..self.shards.len() {
-            let now = self.now;
             let Some(state) = self.shards.get_mut(shard) else { return };
+            if pause > SILENCE_MAX_NS / 4 && state.heard_ns.is_known() && !state.is_silent {
+                state.heard_ns = now;
+            }
             let silence = now.since(state.heard_ns);
             if state.is_silent || !state.heard_ns.is_known() || silence <= SILENCE_MAX_NS {
                 continue;

@@ -35,6 +35,21 @@ pub struct Permission {
 }
 
 impl Permission {
+    /// Of what belongs to no strategy: nothing.
+    pub(super) const fn external(instrument: InstrumentId) -> Self {
+        Self {
+            strategy: StrategyId::NONE,
+            instrument,
+            may_buy: false,
+            may_sell: false,
+            may_limit: false,
+            may_market: false,
+            may_stop: false,
+            may_good_till_canceled: false,
+            may_immediate: false,
+        }
+    }
+
     /// Everything in this instrument.
     #[must_use]
     pub const fn all(strategy: StrategyId, instrument: InstrumentId) -> Self {
@@ -97,6 +112,8 @@ pub struct RiskConfig {
     pub currency: Option<AssetId>,
     /// Which instruments tell the rates of other assets into it.
     pub rate_sources: Vec<RateSource>,
+    /// This engine start's number: an order of ours with a higher one is another engine's.
+    pub epoch: u32,
     /// What an earlier run left behind.
     pub latches: Vec<Latch>,
     /// C41: why nothing may be sent, where keys, mode, program or configuration do not belong together.

@@ -62,6 +62,8 @@ pub(super) struct VenueState {
     pub(super) reconciliation: Reconciliation,
     pub(super) orders: Sender<Approved>,
     pub(super) cancels: Sender<CancelIntent>,
+    /// Whether an order of ours was handed to its gateway.
+    pub(super) has_sent: bool,
     /// Orders whose cancel the lane had no room for yet.
     pub(super) wanted: VecDeque<u32>,
 }
@@ -103,6 +105,11 @@ pub(super) struct Core {
     pub(super) venues: Vec<VenueState>,
     pub(super) shards: Vec<ShardState>,
     pub(super) sweep: Sweep,
+    /// When shards were last looked after.
+    pub(super) watched_ns: Timestamp,
+    pub(super) epoch: u32,
+    /// Orders that are not ours and were adopted so far.
+    pub(super) external_count: u32,
     pub(super) own_book: OwnBook,
     pub(super) parents: Parents,
     /// The running day (UTC).
@@ -146,6 +153,7 @@ impl Core {
                 reconciliation: Reconciliation::new(config.instruments.assets().len()),
                 orders,
                 cancels,
+                has_sent: false,
                 wanted: VecDeque::with_capacity(capacity),
             })
             .collect();
@@ -188,6 +196,9 @@ impl Core {
             venues,
             shards: shards.collect(),
             sweep,
+            watched_ns: Timestamp::UNKNOWN,
+            epoch: config.epoch,
+            external_count: 0,
             own_book: OwnBook::new(config.instruments.len(), capacity),
             parents: Parents::new(config.shard_of_strategy.len()),
             day: 0,
@@ -311,7 +322,9 @@ impl Core {
 
     /// Marks an order for its shard, and sends what there is room for.
     pub(super) fn update_shard(&mut self, slot: u32) {
-        let Some(record) = self.orders.at_mut(slot) else { return };
+        // No shard hears of what is not ours.
+        let ours = self.orders.at_mut(slot).filter(|record| record.order.strategy != StrategyId::NONE);
+        let Some(record) = ours else { return };
         let strategy = record.order.strategy;
         let was_dirty = std::mem::replace(&mut record.is_dirty, true);
         let Some(shard) = self.strategies.get(strategy.index()).map(|strategy| strategy.shard) else { return };
@@ -380,7 +393,9 @@ impl Core {
         let mut sent = 0;
         for (place, holding) in (0u32..).zip(&mut self.books.holdings) {
             let Some(market) = self.books.markets.get(holding.permission.instrument.index()) else { continue };
-            if !holding.is_changed && !market.is_marked {
+            // What is not ours is shown while there is any.
+            let is_nothing = holding.permission.strategy == StrategyId::NONE && holding.position.quantity().0 == 0;
+            if !holding.is_changed && (!market.is_marked || is_nothing) {
                 continue;
             }
             let report = PositionReport {

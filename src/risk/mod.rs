@@ -21,6 +21,7 @@ mod core;
 mod drift;
 mod executions;
 mod exposure;
+mod external;
 mod finances;
 mod index;
 mod kill;

@@ -1,7 +1,9 @@
 //! Every order of this run, as far as there is room for the old ones.
 
 use super::index::Index;
-use crate::types::{ClientOrderId, DenialReason, Order, OrderStatus, Price, Quantity, Timestamp};
+use crate::types::{
+    ClientOrderId, DenialReason, InstrumentId, Order, OrderStatus, Price, Quantity, StrategyId, Timestamp,
+};
 use std::collections::VecDeque;
 
 /// How many old orders are looked at for one whose slot can be used again.
@@ -44,6 +46,8 @@ pub struct OrderRecord {
     pub replaced_by: ClientOrderId,
     /// The venue's number of it; zero until told.
     pub venue_order_id: u64,
+    /// What it had filled before we knew of it: of an order that is not ours.
+    pub adopted: Quantity,
     /// What is booked of its fills.
     pub filled: Quantity,
     /// The most that the venue said was filled.
@@ -89,8 +93,26 @@ impl OrderRecord {
     /// venue counts and we have not booked yet.
     #[must_use]
     pub fn due(&self) -> Quantity {
+        if self.order.strategy == StrategyId::NONE {
+            return self.due_elsewhere();
+        }
         let end = if self.status.is_open() { self.order.quantity } else { self.venue_filled.min(self.order.quantity) };
         Quantity(end.0.saturating_sub(self.filled.0).max(0))
+    }
+}
+
+impl OrderRecord {
+    /// What may still fill of an order that is not ours. Its fills before we knew of it may be told or not, so that what is
+    /// booked can be less or more than what the venue counts: the one that leaves more to fill holds.
+    fn due_elsewhere(&self) -> Quantity {
+        let whole = self.order.quantity.0;
+        let booked = self.adopted.0.saturating_add(self.filled.0);
+        let due = if self.status.is_open() {
+            whole.saturating_sub(booked.min(self.venue_filled.0))
+        } else {
+            self.venue_filled.0.min(whole).saturating_sub(booked)
+        };
+        Quantity(due.max(0))
     }
 }
 
@@ -103,6 +125,8 @@ pub struct OrderTable {
     used: usize,
     is_warm: bool,
     index: Index<u64>,
+    /// By instrument and the venue's number.
+    at_venue: Index<(u32, u64)>,
     /// The open ones, in no order that means anything.
     open: Vec<u32>,
     terminal: VecDeque<u32>,
@@ -118,6 +142,7 @@ impl OrderTable {
             used: 0,
             is_warm: false,
             index: Index::new(capacity),
+            at_venue: Index::new(capacity),
             open: Vec::with_capacity(capacity),
             terminal,
         }
@@ -206,6 +231,29 @@ impl OrderTable {
         }
     }
 
+    /// The order that the venue gave this number in an instrument.
+    pub(super) fn find_at_venue(&self, instrument: InstrumentId, venue_order_id: u64) -> Option<u32> {
+        if venue_order_id == 0 { None } else { self.at_venue.find((instrument.0, venue_order_id)) }
+    }
+
+    /// Keeps the venue's number of an order.
+    pub(super) fn name_at_venue(&mut self, slot: u32, venue_order_id: u64) {
+        let Some(record) = self.records.get_mut(slot as usize) else { return };
+        if venue_order_id == 0 || record.venue_order_id == venue_order_id {
+            return;
+        }
+        let instrument = record.order.instrument.0;
+        let before = std::mem::replace(&mut record.venue_order_id, venue_order_id);
+        self.forget_at_venue(slot, instrument, before);
+        self.at_venue.insert((instrument, venue_order_id), slot);
+    }
+
+    fn forget_at_venue(&mut self, slot: u32, instrument: u32, venue_order_id: u64) {
+        if self.at_venue.find((instrument, venue_order_id)) == Some(slot) {
+            self.at_venue.remove((instrument, venue_order_id));
+        }
+    }
+
     /// How many orders are open.
     pub(super) fn open_count(&self) -> usize {
         self.open.len()
@@ -250,8 +298,9 @@ impl OrderTable {
             {
                 self.terminal.push_back(slot);
             } else {
-                let id = record.order.client_order_id;
-                self.index.remove(id.0);
+                let (order, at_venue) = (record.order, record.venue_order_id);
+                self.index.remove(order.client_order_id.0);
+                self.forget_at_venue(slot, order.instrument.0, at_venue);
                 return Some(slot);
             }
         }
@@ -262,7 +311,6 @@ impl OrderTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::StrategyId;
 
     fn record(sequence: u64, status: OrderStatus) -> OrderRecord {
         let client_order_id = ClientOrderId::new(1, StrategyId(0), sequence).expect("in range");

@@ -157,6 +157,7 @@ impl Core {
             order_to_trade: strategy.map_or(&NOTHING_SENT, |strategy| &strategy.order_to_trade),
             strategy_breakers: strategy.map_or(&NO_BREAKERS, |strategy| &strategy.breakers),
             account_breakers: venue.map_or(&NO_ACCOUNT, |venue| &venue.breakers),
+            is_reconciled: venue.is_some_and(|venue| venue.reconciliation.is_reconciled),
             is_shard_silent: self.is_silent(order.strategy),
             identity: self.identity.as_ref(),
         }
@@ -201,6 +202,7 @@ impl Core {
         if let Some(venue) = venue
             && venue.orders.try_send(approved).is_ok()
         {
+            venue.has_sent = true;
             self.count_message(order.strategy, order.instrument);
             self.remember(intent);
             self.counters.approved.increment();

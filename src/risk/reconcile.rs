@@ -5,11 +5,17 @@
 //! round that failed proves nothing, least of all that anything is flat.
 
 use super::core::Core;
-use crate::types::{AssetId, Money, Notice, NoticeCode, Round, Symbol, VenueId};
+use crate::types::{AssetId, Money, Notice, NoticeCode, Round, Symbol, Timestamp, VenueId};
 
 /// One account's books, as the venue states them.
 #[derive(Clone, Debug)]
 pub(super) struct Reconciliation {
+    /// When the running round began; `None` between rounds.
+    begun_ns: Option<Timestamp>,
+    /// Whether a round has ended since the session came up: before, no order passes (C04).
+    pub(super) is_reconciled: bool,
+    /// Whether a conclusive round was compared.
+    is_compared: bool,
     /// By asset, what the running round was told; what is not told is zero.
     stated: Vec<Money>,
     /// By asset, ours less the venue's as the last conclusive round found it.
@@ -20,21 +26,44 @@ pub(super) struct Reconciliation {
 
 impl Reconciliation {
     pub(super) fn new(asset_count: usize) -> Self {
-        Self { stated: vec![Money::ZERO; asset_count], differences: vec![Money::ZERO; asset_count], is_broken: false }
+        Self {
+            begun_ns: None,
+            is_reconciled: false,
+            is_compared: false,
+            stated: vec![Money::ZERO; asset_count],
+            differences: vec![Money::ZERO; asset_count],
+            is_broken: false,
+        }
+    }
+
+    /// The session was lost, and the round under way with it.
+    pub(super) const fn on_lost(&mut self) {
+        self.begun_ns = None;
+        self.is_reconciled = false;
     }
 }
 
 impl Core {
     /// A round of reconciliation goes on.
     pub(super) fn on_round(&mut self, venue: VenueId, round: Round) {
+        let now = self.now;
+        let Some(state) = self.venues.get_mut(usize::from(venue.0)).map(|state| &mut state.reconciliation) else {
+            return;
+        };
         match round {
             Round::Begun => {
-                if let Some(state) = self.venues.get_mut(usize::from(venue.0)) {
-                    state.reconciliation.stated.fill(Money::ZERO);
+                state.begun_ns = Some(now);
+                state.stated.fill(Money::ZERO);
+            }
+            Round::Failed => state.begun_ns = None,
+            Round::Ended { is_conclusive } => {
+                let Some(begun_ns) = state.begun_ns.take() else { return };
+                state.is_reconciled = true;
+                self.end_untold(venue, begun_ns);
+                if is_conclusive {
+                    self.compare(venue);
                 }
             }
-            Round::Ended { is_conclusive: true } => self.compare(venue),
-            Round::Ended { is_conclusive: false } | Round::Failed => {}
         }
     }
 
@@ -46,13 +75,19 @@ impl Core {
         }
     }
 
+    /// Before our first order there is nothing of ours to disagree with: what the first round says is what the account
+    /// began with, fills while nobody looked included.
     fn compare(&mut self, venue: VenueId) {
         let place = usize::from(venue.0);
         let (mut differs, mut broken) = (false, None);
-        let Some(ledger) = self.books.ledgers.get(place) else { return };
+        let Some(ledger) = self.books.ledgers.get_mut(place) else { return };
         let Some(state) = self.venues.get_mut(place) else { return };
-        let Reconciliation { stated, differences, is_broken } = &mut state.reconciliation;
+        let Reconciliation { stated, differences, is_broken, is_compared, .. } = &mut state.reconciliation;
+        let is_first = !std::mem::replace(is_compared, true) && !state.has_sent;
         for (asset, (&stated, known)) in (0u16..).map(AssetId).zip(stated.iter().zip(differences)) {
+            if is_first {
+                ledger.begin_with(asset, stated);
+            }
             let ours = ledger.balance(asset);
             let difference = ours.saturating_sub(stated);
             let before = std::mem::replace(known, difference);

@@ -1,13 +1,15 @@
 //! Reports in: what the venue and the gateway say of orders, and the fills.
 
+use super::books::Holding;
 use super::budget::Budget;
 use super::core::Core;
+use super::external::is_external;
 use super::order_table::{CancelStep, OrderRecord};
 use super::transitions::{Next, OrderEvent, next};
 use crate::portfolio::Fill;
 use crate::types::{
-    ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, Money, Notice, NoticeCode, OrderStatus, Price,
-    Quantity, ReportKind, SessionState, TradingState, VenueId,
+    ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, InstrumentId, Money, Notice, NoticeCode, OrderStatus,
+    Price, Quantity, ReportKind, SessionState, StrategyId, TradingState, VenueId,
 };
 
 impl Core {
@@ -53,6 +55,7 @@ impl Core {
         let Some(state) = self.venues.get_mut(usize::from(venue.0)) else { return };
         state.session = session;
         if session == SessionState::Down {
+            state.reconciliation.on_lost();
             self.cancel_on_disconnect(venue);
         }
     }
@@ -60,18 +63,11 @@ impl Core {
     fn on_report(&mut self, report: &ExecutionReport) {
         self.now = self.now.max(report.received_ns);
         let now = self.now;
-        let Some(slot) = self.orders.find(report.client_order_id) else {
-            self.counters.external_reports.increment();
-            let notice = Notice::new(NoticeCode::ExternalOrder, now).instrument(report.instrument);
-            let id = report.client_order_id;
-            self.notify(if id == ClientOrderId::NONE { notice } else { notice.order(id) });
-            return;
-        };
+        let known = self.find_reported(report).or_else(|| self.on_external(report));
+        let Some(slot) = known else { return };
+        self.orders.name_at_venue(slot, report.venue_order_id);
         let Some(record) = self.orders.at_mut(slot) else { return };
         record.updated_ns = now;
-        if report.venue_order_id != 0 {
-            record.venue_order_id = report.venue_order_id;
-        }
         if report.code != 0 {
             record.code = report.code;
         }
@@ -166,7 +162,9 @@ impl Core {
             record.last_price = fill.price;
         }
         self.fill_of_parent(&order, fill.quantity);
-        let is_whole = filled >= order.quantity.0;
+        // Of an order that is not ours the venue alone knows how much is left.
+        let counted = if order.strategy == StrategyId::NONE { record.venue_filled.0 } else { filled };
+        let is_whole = counted >= order.quantity.0;
         self.apply(slot, if is_whole { OrderEvent::LastFill } else { OrderEvent::PartialFill });
         self.check_position(&record);
         self.kept.booked(order.instrument, report.execution_id);
@@ -174,31 +172,31 @@ impl Core {
         self.break_on_fill(&record, 2 * i128::from(fill.price.0));
     }
 
-    /// Lets a fill that went over a position limit set reduce-only, for the strategy in this instrument or for the
+    /// Lets a fill that went over a position limit set reduce-only, for the strategy in this instrument and for the
     /// instrument.
     fn check_position(&mut self, record: &OrderRecord) {
-        let (place, instrument, now) = (record.holding, record.order.instrument, self.now);
-        let limit = i128::from(self.limits.permission(place).max_position.0);
-        let instrument_limit = i128::from(self.limits.instrument(instrument).max_position.0);
-        let notice = about(NoticeCode::PositionOverLimit, record, now);
-        let mut over = [None; 2];
-        if let Some(holding) = self.books.holdings.get_mut(place as usize) {
+        let limit = i128::from(self.limits.permission(record.holding).max_position.0);
+        let is_ours = |holding: &&mut Holding| holding.permission.strategy != StrategyId::NONE;
+        if let Some(holding) = self.books.holdings.get_mut(record.holding as usize).filter(is_ours) {
             let booked = holding.exposure.booked();
             if booked.saturating_abs() > limit && holding.trading_state < TradingState::ReduceOnly {
                 holding.trading_state = TradingState::ReduceOnly;
-                over = [Some(notice.values(limit, booked)), None];
+                let notice = about(NoticeCode::PositionOverLimit, record, self.now);
+                self.notify(notice.values(limit, booked));
             }
         }
-        if let Some(market) = self.books.markets.get_mut(instrument.index()) {
-            let booked = market.exposure.booked();
-            if booked.saturating_abs() > instrument_limit && market.trading_state < TradingState::ReduceOnly {
-                market.trading_state = TradingState::ReduceOnly;
-                let [first, _] = over;
-                over = [first, Some(notice.values(instrument_limit, booked))];
-            }
-        }
-        for notice in over.into_iter().flatten() {
-            self.notify(notice);
+        self.check_instrument(record.order.instrument);
+    }
+
+    /// The same for an instrument alone.
+    pub(super) fn check_instrument(&mut self, instrument: InstrumentId) {
+        let limit = i128::from(self.limits.instrument(instrument).max_position.0);
+        let Some(market) = self.books.markets.get_mut(instrument.index()) else { return };
+        let booked = market.exposure.booked();
+        if booked.saturating_abs() > limit && market.trading_state < TradingState::ReduceOnly {
+            market.trading_state = TradingState::ReduceOnly;
+            let notice = Notice::new(NoticeCode::PositionOverLimit, self.now).instrument(instrument);
+            self.notify(notice.values(limit, booked));
         }
     }
 
@@ -291,7 +289,9 @@ impl Core {
 
 /// A notice about an order.
 fn about(code: NoticeCode, record: &OrderRecord, now: crate::types::Timestamp) -> Notice {
-    Notice::new(code, now).order(record.order.client_order_id).instrument(record.order.instrument)
+    let notice = Notice::new(code, now).instrument(record.order.instrument);
+    let id = record.order.client_order_id;
+    if is_external(id) { notice } else { notice.order(id) }
 }
 
 /// What a query's answer means.

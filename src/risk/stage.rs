@@ -181,6 +181,7 @@ impl Stage for Risk {
             work += lane.drain(MARKS_PER_CYCLE, |mark| core.on_mark(shard, mark));
         }
         core.watch_shards();
+        core.watch_doubt();
         for venue in 0..core.venues.len() {
             work += core.send_cancels(venue);
         }

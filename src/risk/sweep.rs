@@ -116,7 +116,8 @@ impl Core {
         let rest = left.saturating_sub(OPEN_PER_CYCLE);
         for place in rest..left {
             let Some(slot) = self.orders.open_at(place) else { continue };
-            let Some(record) = self.orders.at(slot) else { continue };
+            let ours = self.orders.at(slot).filter(|record| record.order.strategy != StrategyId::NONE);
+            let Some(record) = ours else { continue };
             if self.sweep.is_all || self.is_lost(record) || self.is_unwanted(record) {
                 self.force_cancel(slot);
             }
@@ -160,7 +161,8 @@ impl Core {
 
     /// Cancels again an order that the venue has shown to work though somebody wants it gone.
     pub(super) fn cancel_again(&mut self, slot: u32, event: OrderEvent) {
-        let Some(record) = self.orders.at(slot) else { return };
+        let ours = self.orders.at(slot).filter(|record| record.order.strategy != StrategyId::NONE);
+        let Some(record) = ours else { return };
         let is_evidence = matches!(event, OrderEvent::Accepted | OrderEvent::CancelRejected | OrderEvent::FoundWorking);
         if !is_evidence || record.status.is_terminal() || record.cancel != CancelStep::None || record.is_retrying {
             return;

@@ -227,6 +227,7 @@ fn risk_config() -> RiskConfig {
             RateSource { asset: AssetId(0), instrument: InstrumentId(0) },
             RateSource { asset: AssetId(2), instrument: InstrumentId(1) },
         ],
+        epoch: 1,
         latches: Vec::new(),
         identity: None,
     }

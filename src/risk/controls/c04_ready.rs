@@ -1,12 +1,16 @@
-//! C04: no order before the venue's order session is ready, which is after it has reconciled.
+//! C04: no order before the venue's order session is ready and a round of reconciliation has ended in it.
 
 use super::{Facts, deny};
 use crate::types::{Denial, DenialReason, SessionState};
 
-/// `limit` and `observed`: the numbers of [`SessionState`]s.
+/// The gateway is ready only when it has reconciled; risk counts the rounds itself. `limit` and `observed`: the numbers of
+/// [`SessionState`]s, `Reconciling` where the round is missing.
 #[inline]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     match facts.session {
+        Some(SessionState::Ready) if !facts.is_reconciled => {
+            deny(DenialReason::NotReady, SessionState::Ready as u8, SessionState::Reconciling as u8)
+        }
         Some(SessionState::Ready) | None => Ok(()),
         Some(state) => deny(DenialReason::NotReady, SessionState::Ready as u8, state as u8),
     }
@@ -25,5 +29,7 @@ mod tests {
             assert_eq!(verdict, denied(DenialReason::NotReady, 3, number));
         }
         assert_eq!(case.with(super::check), Ok(()));
+        let verdict = case.with(|facts| super::check(&Facts { is_reconciled: false, ..*facts }));
+        assert_eq!(verdict, denied(DenialReason::NotReady, 3, 2));
     }
 }

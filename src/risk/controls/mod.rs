@@ -184,6 +184,8 @@ pub struct Facts<'a> {
     pub strategy_breakers: &'a StrategyBreakers,
     /// The breakers of the account.
     pub account_breakers: &'a AccountBreakers,
+    /// Whether a round of reconciliation has ended at the venue since its session came up.
+    pub is_reconciled: bool,
     /// Whether nothing was heard of the strategy's shard for too long.
     pub is_shard_silent: bool,
     /// Why nothing may be sent, where keys, mode, program or configuration do not belong together.

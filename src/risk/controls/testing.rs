@@ -159,6 +159,7 @@ impl Case {
             order_to_trade: &OrderToTrade::NONE,
             strategy_breakers: &StrategyBreakers::NONE,
             account_breakers: &self.account_breakers,
+            is_reconciled: true,
             is_shard_silent: false,
             identity: None,
         })

@@ -227,3 +227,45 @@ fn each_breaker_that_is_not_configured_denies() {
         assert_eq!(judged(&mut rig(change), Side::Buy), Some((DenialReason::LimitNotConfigured, 0, control)));
     }
 }
+
+#[test]
+fn people_are_told_once_of_too_many_orders_in_doubt_and_when_it_is_over() {
+    let mut config = config();
+    config.limits.accounts[0].max_unknown = 1;
+    let mut rig = Rig::new(&config);
+    let ids = [rig.place(Side::Buy, 5), rig.place(Side::Buy, 5)];
+    let told = |rig: &mut Rig| {
+        let mut told = Vec::new();
+        rig.poll();
+        rig.notices.drain(u64::MAX, |notice| {
+            if notice.reason == DenialReason::TooManyUnknown {
+                told.push((notice.code, notice.limit, notice.observed));
+            }
+        });
+        told
+    };
+    rig.tell(ids[0], ReportKind::Unknown);
+    assert_eq!(told(&mut rig), []);
+    rig.tell(ids[1], ReportKind::Unknown);
+    assert_eq!(told(&mut rig), [(NoticeCode::BreakerTripped, 1, 2)]);
+    assert_eq!(told(&mut rig), []);
+    rig.tell(ids[0], ReportKind::Accepted);
+    assert_eq!(told(&mut rig), [(NoticeCode::BreakerReset, 1, 1)]);
+}
+
+#[test]
+fn while_this_stage_slept_silence_proves_nothing() {
+    let mut rig = Rig::new(&config());
+    rig.place(Side::Buy, 5);
+    let beat = Mark { instrument: InstrumentId::NONE, ..Mark::default() };
+    rig.marks[0].try_send(beat).expect("room");
+    rig.poll();
+    rig.now = rig.now.plus(60_000_000_000);
+    rig.poll();
+    assert_eq!(rig.canceled(), []);
+    for _ in 0..11 {
+        rig.now = rig.now.plus(100_000_000);
+        rig.poll();
+    }
+    assert_eq!(rig.canceled().len(), 1, "it is still silent");
+}

@@ -5,6 +5,7 @@ mod breakers;
 mod configs;
 mod controls;
 mod differential;
+mod external;
 mod lanes;
 mod money;
 mod orders;

@@ -155,11 +155,8 @@ fn a_used_id_is_denied_and_the_working_order_is_left_alone() {
 }
 
 #[test]
-fn reports_of_orders_that_are_not_ours_and_fills_that_are_none() {
+fn fills_that_are_none() {
     let mut rig = Rig::new(&config());
-    rig.tell(ClientOrderId::NONE, ReportKind::Accepted);
-    rig.fill(ClientOrderId::new(9, StrategyId(0), 1).expect("in range"), 1, 5);
-    assert_eq!(rig.counters.external_reports.get(), 2);
     let id = rig.place(Side::Buy, 10);
     rig.fill(id, 0, 5);
     rig.report(ExecutionReport { last_price: Price(-1), ..fill(id, 1, 5, 5) });
@@ -167,7 +164,6 @@ fn reports_of_orders_that_are_not_ours_and_fills_that_are_none() {
     assert_eq!((rig.order(id).filled, rig.exposure()), (Quantity(0), (0, 10)));
     let codes = rig.notices();
     assert_eq!(codes.iter().filter(|&&code| code == NoticeCode::Misconfigured).count(), 3);
-    assert_eq!(codes.iter().filter(|&&code| code == NoticeCode::ExternalOrder).count(), 2);
 }
 
 #[test]

@@ -47,6 +47,9 @@ fn rig() -> Rig {
         rig.risk.start_balance(VenueId(0), asset, Money::ZERO);
     }
     rig.risk.start_balance(VenueId(0), USDT, Money(START));
+    // Before the first order, what a round says is what the account began with.
+    let id = rig.place(Side::Buy, 5);
+    rig.tell(id, ReportKind::Canceled);
     told(&mut rig);
     rig
 }
@@ -122,4 +125,35 @@ fn a_transfer_is_no_break() {
     round(&mut rig, &[(USDT, -400)], true);
     round(&mut rig, &[(USDT, -400)], true);
     assert_eq!(told(&mut rig), []);
+}
+
+#[test]
+fn the_first_conclusive_round_before_any_order_says_what_the_account_began_with() {
+    let mut rig = Rig::new(&config());
+    let ours = |rig: &Rig| rig.risk.ledger(VenueId(0)).expect("there").balance(USDT);
+    let before = ours(&rig);
+    round(&mut rig, &[(USDT, 7)], false);
+    assert_eq!(ours(&rig), before, "inconclusive");
+    round(&mut rig, &[(USDT, 7)], true);
+    assert_eq!(ours(&rig), Money(START + 7));
+    round(&mut rig, &[(USDT, 8)], true);
+    assert_eq!(ours(&rig), Money(START + 7), "only the first");
+}
+
+#[test]
+fn each_session_needs_a_round_that_has_ended() {
+    let mut rig = rig();
+    for state in [SessionState::Down, SessionState::Ready] {
+        let message = GatewayMessage::Session { venue: VenueId(0), state, received_ns: rig.now };
+        rig.reports.try_send(message).expect("room");
+    }
+    rig.poll();
+    assert!(!passes(&mut rig, Side::Buy));
+    assert_eq!(rig.denial(), Some((DenialReason::NotReady, 3, 2)));
+    for part in [Round::Begun, Round::Failed, Round::Ended { is_conclusive: true }] {
+        tell(&mut rig, part);
+    }
+    assert!(!passes(&mut rig, Side::Buy), "the end of no round");
+    round(&mut rig, &[(USDT, 0)], false);
+    assert!(passes(&mut rig, Side::Buy));
 }

@@ -97,6 +97,7 @@ pub fn config() -> RiskConfig {
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
         currency: Some(AssetId(1)),
         rate_sources: Vec::new(),
+        epoch: 1,
         latches: Vec::new(),
         identity: None,
     }
@@ -184,8 +185,18 @@ impl Rig {
         }
     }
 
+    /// Tells of the session; before it is ready, a round of reconciliation ends.
     pub fn session(&mut self, state: SessionState) {
+        if state == SessionState::Ready {
+            self.round(Round::Begun);
+            self.round(Round::Ended { is_conclusive: false });
+        }
         let message = GatewayMessage::Session { venue: VenueId(0), state, received_ns: self.now };
+        self.reports.try_send(message).expect("room");
+    }
+
+    pub fn round(&mut self, round: Round) {
+        let message = GatewayMessage::Round { venue: VenueId(0), round, received_ns: self.now };
         self.reports.try_send(message).expect("room");
     }
 
