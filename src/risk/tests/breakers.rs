@@ -196,8 +196,10 @@ fn c39_a_shard_that_falls_silent_has_its_orders_canceled() {
     beat(&mut rig, 0);
     beat(&mut rig, 1);
     let id = rig.place(Side::Buy, 5);
-    rig.now = rig.now.plus(1_000_000_000);
-    beat(&mut rig, 1);
+    for _ in 0..10 {
+        rig.now = rig.now.plus(100_000_000);
+        beat(&mut rig, 1);
+    }
     assert_eq!(rig.order(id).status, OrderStatus::Created, "as silent as it may be");
     rig.now = rig.now.plus(1);
     rig.settle();
@@ -263,7 +265,7 @@ fn while_this_stage_slept_silence_proves_nothing() {
     rig.now = rig.now.plus(60_000_000_000);
     rig.poll();
     assert_eq!(rig.canceled(), []);
-    for _ in 0..11 {
+    for _ in 0..12 {
         rig.now = rig.now.plus(100_000_000);
         rig.poll();
     }
