@@ -33,13 +33,23 @@
 //!   Cancels always pass.
 //! - **Orders are never guessed.** An order is entered in [`gateway::wire`] before its bytes are written, and leaves only
 //!   by the venue's word. What is unanswered is [`Unknown`](types::OrderStatus::Unknown), keeps its whole reserve, and is
-//!   asked about; nothing is ever sent again under a new id. After every connect: reconcile first, then trade.
+//!   asked about; nothing is ever sent again under a new id. Which report does what to an order in which state is one table
+//!   ([`risk::transitions`]), which draws the diagram beside it.
+//! - **Exposure is an interval** ([`risk::Exposure`]): what is booked, less what open sells may still fill, plus what open
+//!   buys may, orders in doubt and orders that are not ours included. Limits hold at its worse end. Its width is zero when
+//!   no order is open.
+//! - **Reconcile first, then trade**: after every connect, and again every few seconds, balances, open orders and fills
+//!   are compared with the venue's. A question without an answer proves nothing.
+//! - **Whoever stops trading needs nobody.** A kill is a bit in a table and a generation that risk reads each cycle; it
+//!   comes from a file, a signal, a panic or the watchdog, while every other thread hangs. Breakers stop by themselves, in
+//!   states of their own. What makes trading wider takes two people.
 //! - **No order from a book that is not in sync.** The shard's runner, never the strategy, stamps each intent with what
 //!   it knew of the market; risk judges from the stamp.
 //! - **A client order id is used once.** Its epoch is one more than the highest among our orders at any venue.
 //! - **Numbers are integers** at a stated precision; overflow is a refusal. Floats are for indicators in strategies.
 //! - **A strategy that fails harms no neighbour**: panics are caught, three errors in a row pause it, its orders are
-//!   canceled.
+//!   canceled, the stops that protect its positions stay. One that never returns is what the watchdog is for
+//!   ([`control::watchdog`]).
 //! - **After start the hot threads allocate nothing** (a test counts), lock nothing, log nothing, and read no clock but the
 //!   loop's. Everything is bounded, and what does not fit is counted.
 //! - **Unsafe code stands in one place**, a module of [`pipeline::heartbeat`], where two processes share memory.
@@ -47,9 +57,9 @@
 //!
 //! # What is deliberately absent
 //!
-//! No async on the hot plane; no shared state but counters, heartbeats and the kill word; no general event bus; no switch that turns
-//! a risk control off. Not there yet: the journal, the database, backtests, and venues other than Binance spot
-//! (the market streams of its futures are decoded).
+//! No async on the hot plane; no shared state but counters, heartbeats, the rate ledger and the kill switch; no general
+//! event bus; no switch that turns a risk control off. Not there yet: the journal, the database, backtests, and venues
+//! other than Binance spot (the market streams of its futures are decoded).
 
 #![cfg_attr(
     test,
