@@ -2,7 +2,8 @@
 //! books add up: what the strategies hold of each asset together is what the venue holds, to the last unit.
 //!
 //! The real risk stage stands between random strategies and a venue of its own ([`gannet::matching`]), whose ledger is the
-//! truth. Fees are paid in the quote asset, in the base asset and in a third one. 100,000 fills, or a million with
+//! truth. Fees are paid in the quote asset, in the base asset and in a third one. Somebody else trades on the same account
+//! meanwhile: those orders and fills belong to no strategy, and count all the same. 100,000 fills, or a million with
 //! `GANNET_LONG=yes`.
 
 #![allow(
@@ -53,6 +54,9 @@ const INSTRUMENTS: [(&str, AssetId, AssetId, i64, i64, i64, bool); 4] = [
 
 /// What the account begins with: so little that buying power runs out now and then.
 const START: [i64; 4] = [UNIT / 2, 30_000 * UNIT, 10 * UNIT, 50_000 * UNIT];
+
+/// Numbers of orders that are not ours begin here.
+const BY_HAND: u64 = 1 << 62;
 
 /// xorshift64*: the same run for the same seed.
 struct Random(u64);
@@ -232,6 +236,7 @@ struct Counts {
     fills: u64,
     duplicates: u64,
     own_trades: u64,
+    external: u64,
     fees_in_quote: u64,
     fees_in_base: u64,
     fees_in_third: u64,
@@ -347,8 +352,9 @@ impl World {
 
     /// One of our orders at the venue.
     fn any_open(&mut self) -> Option<(Order, i64)> {
-        let nth = self.random.below(self.open.len().max(1) as u64) as usize;
-        self.open.values().nth(nth).copied()
+        let ours = self.open.range(..OrderId(BY_HAND));
+        let nth = self.random.below(ours.clone().count().max(1) as u64) as usize;
+        ours.map(|(_, found)| *found).nth(nth)
     }
 
     fn intend(&mut self, order: Order, mid: i64, tick: i64) {
@@ -379,46 +385,74 @@ impl World {
         self.engine.cancels.try_send(cancel).expect("room");
     }
 
+    /// Somebody places or cancels an order on our account by hand.
+    fn act_by_hand(&mut self) {
+        let theirs = self.open.range(OrderId(BY_HAND)..).next().map(|(order, (found, _))| (*order, *found));
+        if let Some((order, found)) = theirs.filter(|_| self.random.one_in(2)) {
+            self.cancel(&found, order);
+            return;
+        }
+        let random = &mut self.random;
+        let id = random.below(4) as usize;
+        let (_, _, _, tick, lot, ..) = INSTRUMENTS[id];
+        let side = random.side();
+        self.sequence += 1;
+        let order = Order {
+            price: Price(self.mids[id] / tick * tick - side.sign() * tick * (random.below(12) as i64 - 4)),
+            quantity: Quantity(lot * (1 + random.below(600) as i64)),
+            instrument: InstrumentId(id as u32),
+            strategy: StrategyId::NONE,
+            side,
+            time_in_force: if random.one_in(3) {
+                TimeInForce::ImmediateOrCancel
+            } else {
+                TimeInForce::GoodTillCanceled
+            },
+            ..Order::default()
+        };
+        self.place(&order, OrderId(BY_HAND + self.sequence));
+    }
+
     /// The venue does what risk passed on.
     fn trade(&mut self) {
         while let Some(approved) = self.engine.approved.next() {
             let order = approved.order();
+            let (new, old) = (OrderId(order.client_order_id.0), OrderId(order.replaces.0));
             if order.replaces == ClientOrderId::NONE {
-                self.place(order);
+                self.place(order, new);
                 continue;
             }
-            let is_filled = self.open.get(&OrderId(order.replaces.0)).is_none_or(|(_, filled)| *filled > 0);
-            if (approved.only_if_unfilled() && is_filled) || !self.cancel(order.instrument.index(), order.replaces) {
-                self.say(order.instrument.index(), order.replaces, ReportKind::CancelRejected, 0);
-                self.say(order.instrument.index(), order.client_order_id, ReportKind::Rejected, 0);
+            let replaced = Order { client_order_id: order.replaces, ..*order };
+            let is_filled = self.open.get(&old).is_none_or(|(_, filled)| *filled > 0);
+            if (approved.only_if_unfilled() && is_filled) || !self.cancel(&replaced, old) {
+                self.say(&replaced, old, ReportKind::CancelRejected, 0);
+                self.say(order, new, ReportKind::Rejected, 0);
             } else {
                 self.counts.replaced += 1;
-                self.place(order);
+                self.place(order, new);
             }
         }
         while let Some(cancel) = self.engine.canceled.next() {
-            let id = cancel.instrument.index();
-            if !self.cancel(id, cancel.client_order_id) {
-                self.say(id, cancel.client_order_id, ReportKind::CancelRejected, 0);
+            let (client_order_id, instrument) = (cancel.client_order_id, cancel.instrument);
+            let order = Order { client_order_id, instrument, strategy: cancel.strategy, ..Order::default() };
+            if !self.cancel(&order, OrderId(client_order_id.0)) {
+                self.say(&order, OrderId(client_order_id.0), ReportKind::CancelRejected, 0);
             }
         }
     }
 
-    /// Cancels one of our orders, if it is there.
-    fn cancel(&mut self, id: usize, client_order_id: ClientOrderId) -> bool {
-        let order = OrderId(client_order_id.0);
-        let is_there = self.markets[id].cancel(&mut self.ledger, order).is_some();
-        if is_there && let Some((_, filled)) = self.open.remove(&order) {
-            self.say(id, client_order_id, ReportKind::Canceled, filled);
+    /// Cancels an order, if it is there.
+    fn cancel(&mut self, order: &Order, id: OrderId) -> bool {
+        let is_there = self.markets[order.instrument.index()].cancel(&mut self.ledger, id).is_some();
+        if is_there && let Some((order, filled)) = self.open.remove(&id) {
+            self.say(&order, id, ReportKind::Canceled, filled);
         }
         is_there
     }
 
-    fn place(&mut self, order: &Order) {
-        self.counts.orders += 1;
-        let (order_id, id) = (OrderId(order.client_order_id.0), order.instrument.index());
+    fn place(&mut self, order: &Order, id: OrderId) {
         let new = NewOrder {
-            id: order_id,
+            id,
             account: OURS,
             side: order.side,
             order_type: order.order_type,
@@ -430,31 +464,40 @@ impl World {
             self_trade: SelfTrade::Allowed,
             trigger: None,
         };
+        let is_ours = order.strategy != StrategyId::NONE;
+        self.counts.orders += u64::from(is_ours);
         let mut reports = Vec::new();
-        match self.markets[id].place(&mut self.ledger, &new, &mut reports) {
+        match self.markets[order.instrument.index()].place(&mut self.ledger, &new, &mut reports) {
             Ok(_) => {
-                self.open.insert(order_id, (*order, 0));
-                self.say(id, order.client_order_id, ReportKind::Accepted, 0);
-                self.take(id, Some(order_id), &reports);
+                self.open.insert(id, (*order, 0));
+                self.say(order, id, ReportKind::Accepted, 0);
+                self.take(order.instrument.index(), is_ours.then_some(id), &reports);
             }
-            // Buying power is risk's to know: the venue never has to say so.
-            Err(refusal) => {
+            // Buying power is risk's to know: the venue never has to say so. By hand anything may be tried.
+            Err(refusal) if is_ours => {
                 assert_ne!(refusal, Refusal::InsufficientBalance, "{order:?}");
-                self.say(id, order.client_order_id, ReportKind::Rejected, 0);
+                self.say(order, id, ReportKind::Rejected, 0);
             }
+            Err(_) => {}
         }
     }
 
-    fn say(&mut self, id: usize, client_order_id: ClientOrderId, kind: ReportKind, filled: i64) {
-        let report = ExecutionReport {
-            client_order_id,
-            kind,
-            venue_order_id: client_order_id.0,
-            cumulative_quantity: Quantity(filled),
-            instrument: InstrumentId(id as u32),
-            ..ExecutionReport::default()
-        };
+    fn say(&mut self, order: &Order, id: OrderId, kind: ReportKind, filled: i64) {
+        let report = ExecutionReport { kind, cumulative_quantity: Quantity(filled), ..Self::report(order, id) };
         self.on_its_way.push_back((report, [0; 4]));
+    }
+
+    /// A report about an order, as the venue words it: of one by hand the client's id is not of our form.
+    fn report(order: &Order, id: OrderId) -> ExecutionReport {
+        ExecutionReport {
+            client_order_id: order.client_order_id,
+            venue_order_id: id.0,
+            order_quantity: order.quantity,
+            order_price: order.price,
+            instrument: order.instrument,
+            side: order.side,
+            ..ExecutionReport::default()
+        }
     }
 
     /// Puts what the venue did into reports.
@@ -464,8 +507,8 @@ impl World {
                 Report::Fill(fill) => self.fill(id, taker, fill),
                 Report::Ended { order, why } => {
                     assert_eq!(*why, Ended::Unfilled);
-                    if let Some((order, filled)) = self.open.remove(order) {
-                        self.say(id, order.client_order_id, ReportKind::Expired, filled);
+                    if let Some((found, filled)) = self.open.remove(order) {
+                        self.say(&found, *order, ReportKind::Expired, filled);
                     }
                 }
                 Report::Triggered(_) => {}
@@ -496,20 +539,17 @@ impl World {
             _ => self.counts.fees_in_third += 1,
         }
         self.executions[id] += 1;
+        self.counts.external += u64::from(order.strategy == StrategyId::NONE);
         let report = ExecutionReport {
-            client_order_id: order.client_order_id,
             kind: ReportKind::Fill,
-            venue_order_id: order.client_order_id.0,
             execution_id: self.executions[id],
             last_price: fill.price,
             last_quantity: fill.quantity,
             cumulative_quantity: Quantity(filled),
             fee,
             fee_asset,
-            instrument: order.instrument,
-            side: order.side,
             liquidity: fill.liquidity,
-            ..ExecutionReport::default()
+            ..Self::report(&order, fill.order)
         };
         let sign = i128::from(order.side.sign());
         let mut change = [0; 4];
@@ -527,6 +567,9 @@ impl World {
         while !self.on_its_way.is_empty() {
             let ahead =
                 if self.random.one_in(6) { self.random.below(self.on_its_way.len() as u64) as usize } else { 0 };
+            // Orders by hand have no id of ours to be told apart by: their reports stay in order.
+            let is_ours = |(report, _): &&(ExecutionReport, _)| report.client_order_id != ClientOrderId::NONE;
+            let ahead = self.on_its_way.get(ahead).filter(is_ours).map_or(0, |_| ahead);
             let (report, change) = self.on_its_way.remove(ahead).expect("within");
             let times = if self.random.one_in(50) { 2 } else { 1 };
             for _ in 0..times {
@@ -588,6 +631,11 @@ fn books_add_up_at_every_fill() {
         world.engine.now = world.engine.now.plus(2_000_000);
         let id = world.random.below(4) as usize;
         world.move_market(id);
+        // Somebody else's orders are known before anything is decided: what they take of the balances is then.
+        if world.random.one_in(4) {
+            world.act_by_hand();
+        }
+        world.deliver();
         for _ in 0..=world.random.below(6) {
             world.decide();
         }
@@ -603,13 +651,20 @@ fn books_add_up_at_every_fill() {
     }
     let denied: Vec<_> = world.engine.risk.denied().collect();
     println!("{:?}; denied {denied:?}", world.counts);
-    let Counts { replaced, fees_in_quote, fees_in_base, fees_in_third, duplicates, .. } = world.counts;
-    assert!([replaced, fees_in_quote, fees_in_base, fees_in_third, duplicates].iter().all(|&count| count > 1_000));
+    let Counts { replaced, external, fees_in_quote, fees_in_base, fees_in_third, duplicates, .. } = world.counts;
+    assert!(
+        [replaced, external, fees_in_quote, fees_in_base, fees_in_third, duplicates].iter().all(|&count| count > 1_000)
+    );
     assert_eq!(world.counts.own_trades, 0, "two of our own orders traded with each other");
     let power = denied.iter().find(|(reason, _)| *reason == DenialReason::InsufficientBuyingPower);
     assert!(power.is_some_and(|(_, count)| *count > 100), "buying power never ran out");
     // Nothing is held back for orders that have ended.
-    while let Some((order, _)) = world.open.values().next().copied() {
+    while let Some((&id, &(order, _))) = world.open.iter().next() {
+        if id >= OrderId(BY_HAND) {
+            world.cancel(&order, id);
+            world.deliver();
+            continue;
+        }
         let cancel = CancelIntent {
             client_order_id: order.client_order_id,
             instrument: order.instrument,
