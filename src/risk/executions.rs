@@ -3,6 +3,16 @@
 use super::index::Index;
 use crate::types::InstrumentId;
 
+/// For whom an execution was booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Owner {
+    /// For an order that is held.
+    Order = 0,
+    /// For no order that we know: it may turn out to be one of ours.
+    Nobody = 1,
+}
+
 /// The executions booked last, by instrument and execution id. When it is full the oldest is forgotten: venues repeat
 /// a report within seconds or at a reconnect, not `capacity` fills later.
 #[derive(Debug)]
@@ -19,11 +29,15 @@ impl Executions {
         Self { ring: Vec::with_capacity(capacity), next: 0, capacity, index: Index::new(capacity) }
     }
 
-    /// Remembers an execution; `false` where it was known already.
-    pub(super) fn insert(&mut self, instrument: InstrumentId, execution_id: u64) -> bool {
+    /// Remembers an execution as booked for its owner; who it was booked for before, if it was.
+    pub(super) fn insert(&mut self, instrument: InstrumentId, execution_id: u64, owner: Owner) -> Option<Owner> {
         let key = (instrument.0, execution_id);
-        if self.index.find(key).is_some() {
-            return false;
+        if let Some(known) = self.index.find(key) {
+            let known = if known == Owner::Order as u32 { Owner::Order } else { Owner::Nobody };
+            if known == Owner::Nobody {
+                self.index.insert(key, owner as u32);
+            }
+            return Some(known);
         }
         if let Some(oldest) = self.ring.get_mut(self.next) {
             self.index.remove(*oldest);
@@ -31,9 +45,9 @@ impl Executions {
         } else {
             self.ring.push(key);
         }
-        self.index.insert(key, 0);
+        self.index.insert(key, owner as u32);
         self.next = (self.next + 1) % self.capacity;
-        true
+        None
     }
 }
 
@@ -44,14 +58,27 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_first() {
         let mut executions = Executions::new(3);
+        let mut is_new = |instrument, id| executions.insert(InstrumentId(instrument), id, Owner::Order).is_none();
         for id in 1..=3 {
-            assert!(executions.insert(InstrumentId(0), id));
+            assert!(is_new(0, id));
         }
-        assert!(!executions.insert(InstrumentId(0), 1));
-        assert!(executions.insert(InstrumentId(1), 1), "another instrument's, in place of the oldest");
-        assert!(!executions.insert(InstrumentId(0), 2));
-        assert!(executions.insert(InstrumentId(0), 1), "forgotten");
-        assert!(executions.insert(InstrumentId(0), 2), "forgotten");
-        assert!(!executions.insert(InstrumentId(1), 1));
+        assert!(!is_new(0, 1));
+        assert!(is_new(1, 1), "another instrument's, in place of the oldest");
+        assert!(!is_new(0, 2));
+        assert!(is_new(0, 1), "forgotten");
+        assert!(is_new(0, 2), "forgotten");
+        assert!(!is_new(1, 1));
+    }
+
+    #[test]
+    fn what_was_nobodys_can_become_an_orders_and_never_goes_back() {
+        let mut executions = Executions::new(3);
+        let mut insert = |owner| executions.insert(InstrumentId(0), 7, owner);
+        assert_eq!(insert(Owner::Nobody), None);
+        assert_eq!(insert(Owner::Nobody), Some(Owner::Nobody));
+        assert_eq!(insert(Owner::Order), Some(Owner::Nobody));
+        for owner in [Owner::Nobody, Owner::Order] {
+            assert_eq!(insert(owner), Some(Owner::Order));
+        }
     }
 }

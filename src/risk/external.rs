@@ -5,6 +5,7 @@
 //! no strategy. No shard hears of them, and no cancel of one is sent: only canceling a whole instrument reaches them.
 
 use super::core::Core;
+use super::executions::Owner;
 use super::order_table::OrderRecord;
 use super::transitions::OrderEvent;
 use crate::portfolio::Fill;
@@ -124,7 +125,7 @@ impl Core {
             self.notify(notice.excerpt(b"a fill without an execution id, a price or a quantity was not booked"));
             return;
         }
-        if !self.executions.insert(report.instrument, report.execution_id) {
+        if self.executions.insert(report.instrument, report.execution_id, Owner::Nobody).is_some() {
             self.counters.duplicate_fills.increment();
             return;
         }
@@ -138,6 +139,14 @@ impl Core {
         self.kept.booked(report.instrument, report.execution_id);
         self.notify(notice.values(i128::from(report.execution_id), i128::from(fill.quantity.0)));
         self.check_instrument(report.instrument);
+    }
+
+    /// Takes a fill back that was booked as nobody's and turned out to be of an order of ours; whether that could be done.
+    pub(super) fn take_back(&mut self, instrument: InstrumentId, fill: &Fill) -> bool {
+        let fee = Money(fill.fee.0.saturating_neg());
+        let reversed = Fill { side: fill.side.opposite(), fee, ..*fill };
+        let place = self.books.external(instrument);
+        place.is_some_and(|place| self.books.book(place, &reversed).is_ok())
     }
 
     /// A round told every open order of a venue: those that are not ours and that it did not tell are over.

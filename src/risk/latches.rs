@@ -1,6 +1,7 @@
 //! What must outlive the process: told to the cold plane, and taken in again at the start.
 
 use super::core::Core;
+use super::executions::Owner;
 use crate::types::{InstrumentId, Latch, StrategyId, StrategyLatch, Timestamp};
 
 /// The shortest time between two reports of one latch, unless something trips: 50 ms.
@@ -50,7 +51,7 @@ impl Core {
                 Latch::Execution { instrument, execution_id } => {
                     if let Some((newest, _)) = self.kept.executions.get_mut(instrument.index()) {
                         *newest = (*newest).max(*execution_id);
-                        self.executions.insert(*instrument, *execution_id);
+                        self.executions.insert(*instrument, *execution_id, Owner::Order);
                     }
                 }
                 // The gateway's matter.

@@ -3,6 +3,7 @@
 use super::books::Holding;
 use super::budget::Budget;
 use super::core::Core;
+use super::executions::Owner;
 use super::external::is_external;
 use super::order_table::{CancelStep, OrderRecord};
 use super::transitions::{Next, OrderEvent, next};
@@ -135,7 +136,11 @@ impl Core {
             self.apply(slot, OrderEvent::Accepted);
             return;
         }
-        if !self.executions.insert(order.instrument, report.execution_id) {
+        let booked_for = self.executions.insert(order.instrument, report.execution_id, Owner::Order);
+        let is_ours = order.strategy != StrategyId::NONE;
+        if booked_for == Some(Owner::Nobody) && is_ours && self.take_back(order.instrument, &fill) {
+            // It was told by the venue's number before we knew that of our order.
+        } else if booked_for.is_some() {
             self.counters.duplicate_fills.increment();
             self.notify(about(NoticeCode::DuplicateFill, &record, now).values(0, i128::from(report.execution_id)));
             return;

@@ -90,6 +90,33 @@ fn fills_known_by_the_venues_number_alone_go_to_whoever_has_it() {
 }
 
 #[test]
+fn a_fill_that_turns_out_to_be_ours_is_taken_back_from_nobody() {
+    let mut rig = Rig::new(&config());
+    let id = rig.place(Side::Buy, 10);
+    // The venue's number of our order is not known yet.
+    let fill = ExecutionReport { order_quantity: Quantity(0), fee: 3, fee_asset: AssetId(1), ..filled(80, 1, 10, 0) };
+    rig.report(fill);
+    let account = |rig: &Rig| {
+        let ledger = rig.risk.ledger(VenueId(0)).expect("there");
+        [AssetId(0), AssetId(1)].map(|asset| (ledger.balance(asset), ledger.fees(asset)))
+    };
+    let before = account(&rig);
+    assert_eq!((nobodys(&rig), whole(&rig)), (10, (10, 20)), "what may still fill of ours is held until it is proven");
+    rig.report(ExecutionReport {
+        client_order_id: id,
+        status: OrderStatus::Filled,
+        ..told(ReportKind::Status, 80, 10)
+    });
+    rig.report(ExecutionReport { client_order_id: id, ..fill });
+    assert_eq!((nobodys(&rig), whole(&rig), rig.exposure()), (0, (10, 10), (10, 10)));
+    assert_eq!((rig.order(id).status, rig.order(id).filled), (OrderStatus::Filled, Quantity(10)));
+    assert_eq!(account(&rig), before, "the account is as it was");
+    rig.report(ExecutionReport { client_order_id: id, ..fill });
+    rig.report(fill);
+    assert_eq!((nobodys(&rig), whole(&rig)), (0, (10, 10)));
+}
+
+#[test]
 fn orders_of_an_earlier_start_are_nobodys_and_of_a_later_one_halt() {
     let mut config = config();
     config.epoch = 5;
