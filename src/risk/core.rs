@@ -259,6 +259,9 @@ impl Core {
     pub(super) fn reset(&mut self, strategy: StrategyId) {
         self.repeats.reset(strategy);
         self.reset_breakers(strategy);
+        if strategy == StrategyId::NONE {
+            self.accept_balances();
+        }
         self.reset_results(strategy);
         self.notify(Notice::new(NoticeCode::BreakerReset, self.now).strategy(strategy).excerpt(b"by a person"));
     }

@@ -149,7 +149,8 @@ impl Core {
         place.is_some_and(|place| self.books.book(place, &reversed).is_ok())
     }
 
-    /// A round told every open order of a venue: those that are not ours and that it did not tell are over.
+    /// A round told every open order of a venue and every fill: orders that are not ours and that it did not tell are
+    /// over, and nothing of them is missing any more. A fill of one may have been booked before the order was known.
     pub(super) fn end_untold(&mut self, venue: VenueId, begun: Timestamp) {
         for place in (0..self.orders.open_count()).rev() {
             let Some(slot) = self.orders.open_at(place) else { continue };
@@ -158,6 +159,11 @@ impl Core {
                 self.books.market(record.order.instrument).is_some_and(|market| market.instrument.venue == venue);
             if is_here && record.order.strategy == StrategyId::NONE && record.updated_ns < begun {
                 self.apply(slot, OrderEvent::Canceled);
+                if let Some(record) = self.orders.at_mut(slot) {
+                    record.adopted.0 = record.adopted.0.saturating_add(record.due().0);
+                }
+                self.reserve_due(slot);
+                self.orders.list(slot);
             }
         }
     }

@@ -213,7 +213,9 @@ impl OrderTable {
     /// Puts an order among the open ones, or takes it out, as its status says.
     pub(super) fn list(&mut self, slot: u32) {
         let Some(record) = self.records.get_mut(slot as usize) else { return };
-        match (record.status.is_open(), record.open_place) {
+        // What is not ours stays until a round has told what it missed of its fills.
+        let is_external = record.order.strategy == StrategyId::NONE;
+        match (record.status.is_open() || (is_external && record.due().0 > 0), record.open_place) {
             (true, 0) => {
                 self.open.push(slot);
                 record.open_place = u32::try_from(self.open.len()).unwrap_or(0);

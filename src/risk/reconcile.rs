@@ -1,8 +1,8 @@
 //! Our books against the venue's (C44), at the end of every round that the gateway makes.
 //!
 //! A difference may be a fill on its way. So it counts as a break only when two conclusive rounds in a row find the same
-//! difference in the same asset. A break makes the venue reduce-only and is told; a later round that agrees ends it. A
-//! round that failed proves nothing, least of all that anything is flat.
+//! difference in the same asset. A break makes the venue reduce-only and is told; a later round that agrees ends it, or a
+//! person who has looked. A round that failed proves nothing, least of all that anything is flat.
 
 use super::core::Core;
 use crate::types::{AssetId, Money, Notice, NoticeCode, Round, Symbol, Timestamp, VenueId};
@@ -103,6 +103,28 @@ impl Core {
             Some((asset, stated, ours)) if !was_broken => self.tell_break(asset, stated, ours),
             None if was_broken && !differs => self.notify(Notice::new(NoticeCode::BooksAgree, self.now)),
             _ => {}
+        }
+    }
+
+    /// A person looked at a break: what could not be explained is booked as money that came or left, as every fill there
+    /// was had been told by then.
+    pub(super) fn accept_balances(&mut self) {
+        for venue in (0u8..).map(VenueId).take(self.venues.len()) {
+            let place = usize::from(venue.0);
+            if !self.is_broken(venue) {
+                continue;
+            }
+            for asset in (0u16..).map(AssetId).take(self.books.assets.len()) {
+                let state = self.venues.get_mut(place);
+                let difference = state.and_then(|state| state.reconciliation.differences.get_mut(asset.index()));
+                let difference = difference.map(std::mem::take).unwrap_or_default();
+                if difference != Money::ZERO {
+                    self.on_transfer(venue, asset, Money(difference.0.saturating_neg()));
+                }
+            }
+            if let Some(state) = self.venues.get_mut(place) {
+                state.reconciliation.is_broken = false;
+            }
         }
     }
 

@@ -485,8 +485,9 @@ pub enum RiskCommand {
     TakeLimits,
     /// Takes the override that waits in the port.
     TakeOverride,
-    /// A person looked: breakers, repeat counts and latches of this strategy (of all, with [`StrategyId::NONE`]) begin
-    /// anew.
+    /// A person looked: breakers, repeat counts and the drawdown latch of this strategy begin anew. With
+    /// [`StrategyId::NONE`] those of all do, and of the accounts; and where the venue's books and ours disagree, the
+    /// difference is booked as money that came or left.
     Reset(StrategyId),
     /// The clock of a venue was measured.
     Clock {

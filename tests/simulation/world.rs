@@ -53,15 +53,9 @@ const UNIT: i64 = 100_000_000;
 /// How long the books may take to agree once the faults have ended.
 const CALM_MAX_NS: u64 = 90 * SECOND;
 
-/// Whether the stages are built to come through this kind of fault. The others are left out until they are.
+/// Whether this kind of fault can happen here: no client of market data takes part.
 pub fn is_survived(fault: Fault) -> bool {
-    !matches!(
-        fault,
-        // No market data client takes part.
-        Fault::MarketCut
-        // Orders of others on the account, and balances that were changed unseen, are still to be adopted.
-        | Fault::ExternalOrder | Fault::Transfer
-    )
+    fault != Fault::MarketCut
 }
 
 /// What a seed came to.
@@ -135,6 +129,8 @@ pub struct World {
     arrivals: channel::Sender<Arrival>,
     retired: channel::Receiver<Box<Connection>>,
     notices: [Receiver<Notice>; 2],
+    /// A break was told that no person has looked at.
+    is_break_told: bool,
     spilled: (Receiver<SentOrder>, Receiver<PositionReport>, Receiver<Latch>),
     /// Ports that nothing is put into; they must stay open.
     _ports: Box<dyn std::any::Any>,
@@ -330,6 +326,7 @@ impl World {
             arrivals,
             retired,
             notices: [notices_of_risk, notices_of_gateway],
+            is_break_told: false,
             spilled: (sent, positions, latches),
             _ports: Box::new((limits, retired_limits, overrides)),
             trace: DefaultHasher::new(),
@@ -352,6 +349,10 @@ impl World {
         loop {
             self.step()?;
             let Some(why) = self.truth.disagreement(&self.exchange, &self.risk) else { break };
+            // Money that came or left while nobody was told of it is for a person to judge.
+            if std::mem::take(&mut self.is_break_told) {
+                self.command(RiskCommand::Reset(StrategyId::NONE));
+            }
             if self.now.since(calm_since) > CALM_MAX_NS {
                 return Err(format!("{} s after the faults ended: {why}", CALM_MAX_NS / SECOND));
             }
@@ -505,8 +506,10 @@ impl World {
     fn drop_displays(&mut self) {
         let now = self.now;
         let is_told = self.is_told;
+        let is_break_told = &mut self.is_break_told;
         for lane in &mut self.notices {
             lane.drain(u64::MAX, |notice| {
+                *is_break_told |= notice.code == NoticeCode::BooksDisagree;
                 if is_told {
                     println!("{:>12.6} {notice:?}", now.since(Timestamp::from_nanos(START_NS)) as f64 / 1e9);
                 }

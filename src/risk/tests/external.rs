@@ -40,6 +40,28 @@ fn nobodys(rig: &Rig) -> i64 {
     rig.risk.holdings().iter().find(is_nobodys).expect("one for each instrument").position.quantity().0
 }
 
+fn round(rig: &mut Rig) {
+    for round in [Round::Begun, Round::Ended { is_conclusive: false }] {
+        rig.now = rig.now.plus(1);
+        let message = GatewayMessage::Round { venue: VenueId(0), round, received_ns: rig.now };
+        rig.reports.try_send(message).expect("room");
+        rig.poll();
+    }
+}
+
+/// What a simulated venue showed: reports overtook each other, and its fill stayed missing for good.
+#[test]
+fn an_order_that_is_known_after_its_fill_was_booked_is_settled_by_a_round() {
+    let mut rig = Rig::new(&config());
+    rig.report(filled(70, 1, 10, 10));
+    assert_eq!((whole(&rig), nobodys(&rig)), ((10, 10), 10));
+    rig.report(told(ReportKind::Accepted, 70, 0));
+    rig.report(ExecutionReport { status: OrderStatus::Filled, ..told(ReportKind::Status, 70, 10) });
+    assert_eq!(nobodys(&rig), 10);
+    round(&mut rig);
+    assert_eq!((whole(&rig), nobodys(&rig)), ((10, 10), 10), "nothing of it is missing");
+}
+
 #[test]
 fn an_order_is_adopted_with_its_reserve_booked_once_and_let_go_at_its_end() {
     let mut rig = Rig::new(&config());

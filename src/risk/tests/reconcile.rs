@@ -109,6 +109,25 @@ fn what_failed_or_stood_not_still_proves_nothing() {
 }
 
 #[test]
+fn a_person_who_has_looked_books_what_nobody_could_explain() {
+    let mut rig = rig();
+    round(&mut rig, &[(USDT, -400)], true);
+    round(&mut rig, &[(USDT, -400)], true);
+    assert!(!passes(&mut rig, Side::Buy));
+    rig.commands.try_send(RiskCommand::Reset(StrategyId(0))).expect("room");
+    rig.poll();
+    assert!(!passes(&mut rig, Side::Buy), "one strategy was meant");
+    rig.commands.try_send(RiskCommand::Reset(StrategyId::NONE)).expect("room");
+    rig.poll();
+    assert!(passes(&mut rig, Side::Buy));
+    assert_eq!(rig.risk.ledger(VenueId(0)).map(|ledger| ledger.balance(USDT)), Some(Money(START - 400)));
+    told(&mut rig);
+    round(&mut rig, &[(USDT, -400)], true);
+    round(&mut rig, &[(USDT, -400)], true);
+    assert_eq!(told(&mut rig), []);
+}
+
+#[test]
 fn an_asset_that_is_not_told_is_zero() {
     let mut rig = rig();
     round(&mut rig, &[], true);
