@@ -140,6 +140,13 @@ impl Core {
         let is_ours = order.strategy != StrategyId::NONE;
         if booked_for == Some(Owner::Nobody) && is_ours && self.take_back(order.instrument, &fill) {
             // It was told by the venue's number before we knew that of our order.
+        } else if booked_for == Some(Owner::Nobody) {
+            // It was booked before its order was adopted.
+            if let Some(record) = self.orders.at_mut(slot) {
+                record.adopted.0 = record.adopted.0.saturating_add(fill.quantity.0);
+            }
+            self.orders.list(slot);
+            return;
         } else if booked_for.is_some() {
             self.counters.duplicate_fills.increment();
             self.notify(about(NoticeCode::DuplicateFill, &record, now).values(0, i128::from(report.execution_id)));

@@ -112,6 +112,26 @@ fn fills_known_by_the_venues_number_alone_go_to_whoever_has_it() {
 }
 
 #[test]
+fn fills_that_were_booked_before_their_order_was_adopted_are_not_missing() {
+    let mut rig = Rig::new(&config());
+    rig.report(ExecutionReport { order_quantity: Quantity(0), ..filled(70, 1, 4, 0) });
+    assert_eq!((whole(&rig), nobodys(&rig)), ((4, 4), 4));
+    // Late reports: of its beginning, and of the fill that is booked.
+    rig.report(told(ReportKind::Accepted, 70, 0));
+    rig.report(filled(70, 1, 4, 4));
+    rig.report(filled(70, 1, 4, 4));
+    assert_eq!((whole(&rig), nobodys(&rig)), ((4, 10), 4));
+    rig.report(told(ReportKind::Canceled, 70, 4));
+    assert_eq!((whole(&rig), nobodys(&rig)), ((4, 4), 4));
+    // The same where the fill is the first that is heard of the order.
+    rig.report(ExecutionReport { order_quantity: Quantity(0), ..filled(71, 2, 4, 0) });
+    rig.report(filled(71, 2, 4, 4));
+    assert_eq!((whole(&rig), nobodys(&rig)), ((8, 14), 8));
+    rig.report(told(ReportKind::Canceled, 71, 4));
+    assert_eq!((whole(&rig), nobodys(&rig)), ((8, 8), 8));
+}
+
+#[test]
 fn a_fill_that_turns_out_to_be_ours_is_taken_back_from_nobody() {
     let mut rig = Rig::new(&config());
     let id = rig.place(Side::Buy, 10);
