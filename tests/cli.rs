@@ -152,8 +152,9 @@ fn summary(output: &Output) -> Value {
         assert_is_decimal(&position["quantity"]);
         assert_is_decimal(&position["average_price"]);
     }
-    assert_eq!(keys(&summary["pnl"]), BTreeSet::from(["realized", "unrealized", "fees"]));
-    summary["pnl"].as_object().unwrap().values().for_each(assert_is_decimal);
+    assert_eq!(keys(&summary["pnl"]), BTreeSet::from(["currency", "realized", "unrealized", "fees"]));
+    assert_eq!(summary["pnl"]["currency"], "USDT");
+    ["realized", "unrealized", "fees"].iter().for_each(|amount| assert_is_decimal(&summary["pnl"][amount]));
     let percentiles = BTreeSet::from(["count", "p50", "p90", "p99", "p99_9", "max"]);
     assert_eq!(keys(&summary["tick_to_trade_ns"]), percentiles);
     for counts in ["denied", "dropped"] {
