@@ -45,7 +45,7 @@ impl Lifted {
         }
     }
 
-    /// Lifts the limit behind a reason; whether there is one. A limit that is not configured is not there to be lifted:
+    /// Lifts the limit behind a reason, to the largest number that its field holds; whether there is one. A limit that is not configured is not there to be lifted:
     /// its denial is `LIMIT_NOT_CONFIGURED`.
     pub(in crate::risk) const fn lift(&mut self, reason: DenialReason) -> bool {
         match reason {
@@ -57,16 +57,16 @@ impl Lifted {
             DenialReason::MaxDepthShare => self.instrument.max_depth_share_bps = u32::MAX,
             DenialReason::MaxOrderNotional => self.limits.max_order_notional = NO_MONEY,
             DenialReason::MaxPosition => {
-                self.limits.max_position = NO_QUANTITY;
-                self.instrument.max_position = NO_QUANTITY;
+                lift_quantity(&mut self.limits.max_position);
+                lift_quantity(&mut self.instrument.max_position);
             }
             DenialReason::MaxGross => self.account.max_gross = NO_MONEY,
             DenialReason::MaxNet => self.account.max_net = NO_MONEY,
             DenialReason::AllocationExceeded => self.limits.allocation = NO_MONEY,
             DenialReason::MaxOpenOrders => {
-                self.strategy.max_open_orders = u32::MAX;
-                self.instrument.max_open_orders = u32::MAX;
-                self.account.max_open_orders = u32::MAX;
+                lift_count(&mut self.strategy.max_open_orders);
+                lift_count(&mut self.instrument.max_open_orders);
+                lift_count(&mut self.account.max_open_orders);
             }
             DenialReason::MaxRestingNotional => self.instrument.max_resting_notional = NO_MONEY,
             DenialReason::MaxTurnover => self.strategy.max_turnover = NO_MONEY,
@@ -75,5 +75,40 @@ impl Lifted {
             _ => return false,
         }
         true
+    }
+}
+
+/// Lifts one of several limits behind the same reason, if it is configured.
+const fn lift_quantity(limit: &mut Quantity) {
+    if limit.0 > 0 {
+        *limit = NO_QUANTITY;
+    }
+}
+
+const fn lift_count(limit: &mut u32) {
+    if *limit > 0 {
+        *limit = u32::MAX;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::risk::LimitsTable;
+
+    #[test]
+    fn of_several_limits_behind_a_reason_those_that_are_not_configured_stay_so() {
+        let mut lifted = Lifted::new(&LimitsTable {
+            permissions: vec![Limits { max_position: Quantity(5), ..Limits::NONE }],
+            instruments: vec![InstrumentLimits { max_open_orders: 3, ..InstrumentLimits::NONE }],
+            strategies: vec![StrategyLimits::NONE],
+            accounts: vec![AccountLimits { max_open_orders: 9, ..AccountLimits::NONE }],
+            version: 1,
+        });
+        assert!(lifted.lift(DenialReason::MaxPosition) && lifted.lift(DenialReason::MaxOpenOrders));
+        let Lifted { limits, instrument, strategy, account } = lifted;
+        assert_eq!((limits.max_position, instrument.max_position), (NO_QUANTITY, Quantity::ZERO));
+        let counts = (strategy.max_open_orders, instrument.max_open_orders, account.max_open_orders);
+        assert_eq!(counts, (0, u32::MAX, u32::MAX));
     }
 }
