@@ -274,9 +274,10 @@ impl Books {
         Ok(())
     }
 
-    /// Takes the newest top of book of an instrument that somebody holds, or whose mid is a rate.
-    pub(super) fn mark(&mut self, mark: &Mark, now: Timestamp) {
-        let Some(market) = self.markets.get_mut(mark.instrument.index()) else { return };
+    /// Takes the newest top of book of an instrument that somebody holds, or whose mid is a rate; whether it told one.
+    pub(super) fn mark(&mut self, mark: &Mark, now: Timestamp) -> bool {
+        let Some(market) = self.markets.get_mut(mark.instrument.index()) else { return false };
+        let mut is_rate = false;
         market.quote = mark.quote;
         market.is_marked = true;
         let precision = market.instrument.price_precision;
@@ -288,6 +289,7 @@ impl Books {
                 let of = if is_base { Rate::of_base } else { Rate::of_quote };
                 if let Some(rate) = of(mid, precision, at) {
                     self.rates.set(asset, rate);
+                    is_rate = true;
                 }
             }
         }
@@ -296,6 +298,7 @@ impl Books {
             next += 1;
             self.count_profit(place);
         }
+        is_rate
     }
 
     /// Values an instrument at this price where it has none yet.

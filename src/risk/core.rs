@@ -242,9 +242,7 @@ impl Core {
         };
         if sizes(&limits) == sizes(&self.limits) && limits.validate().is_ok() {
             std::mem::swap(&mut self.limits, &mut limits);
-            for strategy in (0..).map(StrategyId).take(self.books.results.len()) {
-                self.judge_results(strategy);
-            }
+            self.judge_all_results();
             let version = i128::from(self.limits.version);
             self.notify(Notice::new(NoticeCode::LimitsChanged, self.now).values(0, version));
         } else {
@@ -309,8 +307,8 @@ impl Core {
         if mark.instrument == InstrumentId::NONE {
             return self.on_heartbeat(shard);
         }
-        self.books.mark(mark, self.now);
-        self.judge_holders(mark.instrument);
+        let is_rate = self.books.mark(mark, self.now);
+        if is_rate { self.judge_all_results() } else { self.judge_holders(mark.instrument) }
     }
 
     /// The position of a holding, as messages carry it.

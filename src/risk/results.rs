@@ -244,6 +244,13 @@ impl Core {
         }
     }
 
+    /// Something moved that is every strategy's: a limit, or a rate.
+    pub(super) fn judge_all_results(&mut self) {
+        for strategy in (0..).map(StrategyId).take(self.books.results.len()) {
+            self.judge_results(strategy);
+        }
+    }
+
     /// A mark moved what is held in an instrument.
     pub(super) fn judge_holders(&mut self, instrument: InstrumentId) {
         let mut next = 0;

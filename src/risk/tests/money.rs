@@ -222,6 +222,27 @@ fn a_quote_asset_without_a_fresh_rate_denies() {
 }
 
 #[test]
+fn a_rate_that_moves_counts_in_what_was_made_elsewhere() {
+    let mut config = config();
+    config.currency = Some(AssetId(0));
+    config.rate_sources = vec![RateSource { asset: USDT, instrument: InstrumentId(0) }];
+    // 0.00005 BTC.
+    config.limits.strategies[1].max_daily_loss = Money::from_scaled(5, 5).expect("fits");
+    let mut rig = Rig::new(&config);
+    mark(&mut rig, 0, 9_999, 10_001);
+    let intent = rig.intent_of(1, 1, Side::Buy, 40);
+    rig.send(&intent).expect("room");
+    rig.poll();
+    fill_at(&mut rig, intent.order.client_order_id, 1, 40, 10_000);
+    mark(&mut rig, 1, 9_000, 9_002);
+    let loss = |rig: &Rig| rig.risk.results(StrategyId(1)).expect("there").loss();
+    assert_eq!(loss(&rig), Money::from_scaled(4, 5).expect("fits"), "0.004 USDT at 100");
+    mark(&mut rig, 0, 4_999, 5_001);
+    assert_eq!(loss(&rig), Money::from_scaled(8, 5).expect("fits"), "at 50");
+    assert_eq!(rig.risk.results(StrategyId(1)).expect("there").loss_tripped(), Some(loss(&rig)));
+}
+
+#[test]
 fn turnover_counts_fills_and_open_orders_and_the_day_ends() {
     let mut config = config();
     config.limits.strategies[0].max_turnover = Money(6 * CENT);
