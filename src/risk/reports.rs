@@ -90,6 +90,8 @@ impl Core {
             },
         }
         self.reserve_due(slot);
+        // A report that changes no status may still tell of a fill that is missing.
+        self.orders.list(slot);
         let Some(record) = self.orders.at(slot) else { return };
         if is_news && record.venue_filled > record.filled {
             let notice = about(NoticeCode::MissingFill, record, now);

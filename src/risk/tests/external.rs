@@ -63,6 +63,19 @@ fn an_order_that_is_known_after_its_fill_was_booked_is_settled_by_a_round() {
 }
 
 #[test]
+fn what_a_repeated_fill_shows_to_be_missing_is_settled_by_a_round_too() {
+    let mut rig = Rig::new(&config());
+    rig.report(told(ReportKind::Accepted, 70, 0));
+    rig.report(filled(70, 1, 4, 4));
+    rig.report(told(ReportKind::Canceled, 70, 4));
+    assert_eq!(whole(&rig), (4, 4));
+    rig.report(filled(70, 1, 4, 8));
+    assert_eq!(whole(&rig), (4, 8), "4 are missing");
+    round(&mut rig);
+    assert_eq!(whole(&rig), (4, 4));
+}
+
+#[test]
 fn an_order_is_adopted_with_its_reserve_booked_once_and_let_go_at_its_end() {
     let mut rig = Rig::new(&config());
     rig.report(told(ReportKind::Accepted, 70, 0));
