@@ -5,7 +5,7 @@ use super::client::{ClientError, Rows, VenueClient};
 use super::summary::VenueSummary;
 use crate::risk::{OrderRecord, Risk};
 use crate::types::{ExecutionReport, Instrument, Money, OrderStatus, VenueId, format_fixed};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Differences that are listed; further ones are counted.
 const LISTED_MAX: usize = 10;
@@ -74,7 +74,6 @@ fn compare_orders(instrument: &Instrument, epoch: u32, theirs: &[ExecutionReport
     // Where the table was too small for the whole run, the oldest orders are gone from it, and only from it.
     let is_whole = risk.orders().len() < risk.orders().capacity();
     let mut differences = Vec::new();
-    let mut seen = 0;
     let quantity = |value: i64| format_fixed(value, instrument.quantity_precision);
     for order in theirs.iter().filter(|order| order.client_order_id.epoch() == epoch) {
         let id = order.client_order_id;
@@ -84,7 +83,6 @@ fn compare_orders(instrument: &Instrument, epoch: u32, theirs: &[ExecutionReport
             }
             continue;
         };
-        seen += 1;
         if record.status != order.status || record.filled != order.cumulative_quantity {
             differences.push(format!(
                 "order {id} of {}: ours {:?} with {} filled, the venue's {:?} with {}",
@@ -97,13 +95,14 @@ fn compare_orders(instrument: &Instrument, epoch: u32, theirs: &[ExecutionReport
         }
     }
     // Orders that the venue refused, or that never reached it, are in our books alone.
-    let only_ours = |record: &&&OrderRecord| {
+    let only_ours = |record: &OrderRecord| {
         matches!(record.status, OrderStatus::Denied)
             || (record.status == OrderStatus::Rejected && !record.is_acknowledged)
     };
-    let expected = ours.values().filter(|record| !only_ours(record)).count();
-    if expected != seen {
-        differences.push(format!("orders of {}: we count {expected} at the venue, it has {seen}", instrument.symbol));
+    let theirs: HashSet<_> = theirs.iter().map(|order| order.client_order_id).collect();
+    for (id, record) in ours.iter().filter(|(id, record)| !only_ours(record) && !theirs.contains(*id)) {
+        let (status, symbol) = (record.status, instrument.symbol);
+        differences.push(format!("order {id} of {symbol}: ours {status:?}, the venue does not have it"));
     }
     differences
 }

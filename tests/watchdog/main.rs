@@ -86,7 +86,7 @@ fn an_engine_that_is_stopped_is_flat_and_does_not_trade_on() {
     let rig = Rig::new();
     let engine = rig.run();
     rig.await_open_orders();
-    engine.signal(Signal::Stop);
+    rig.between_writes(|| engine.signal(Signal::Stop));
     let stopped = Instant::now();
     rig.await_empty();
     println!("SIGSTOP to no open order: {:?}, of which the stall takes 1 s", stopped.elapsed());

@@ -188,6 +188,14 @@ impl Rig {
         send(pid, signal);
     }
 
+    /// Does something while nobody writes the state file: who is stopped in the middle of that keeps its lock, and what
+    /// the watchdog finds cannot be written before that process runs again or ends.
+    pub fn between_writes(&self, act: impl FnOnce()) {
+        let lock = File::open(self.path("data/state.lock")).expect("an engine has written");
+        lock.lock().expect("a lock");
+        act();
+    }
+
     /// Whether neither an engine nor a watchdog has the data directory.
     pub fn is_over(&self) -> bool {
         ["engine.lock", "watchdog.lock"]
