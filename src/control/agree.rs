@@ -4,7 +4,7 @@ use super::assemble::Facts;
 use super::client::{ClientError, Rows, VenueClient};
 use super::summary::VenueSummary;
 use crate::risk::{OrderRecord, Risk};
-use crate::types::{ExecutionReport, Instrument, Money, OrderStatus, VenueId, format_fixed};
+use crate::types::{ExecutionReport, Instrument, Money, OrderStatus, StrategyId, VenueId, format_fixed};
 use std::collections::{HashMap, HashSet};
 
 /// Differences that are listed; further ones are counted.
@@ -68,7 +68,8 @@ fn compare_orders(instrument: &Instrument, epoch: u32, theirs: &[ExecutionReport
     let ours: HashMap<_, &OrderRecord> = risk
         .orders()
         .iter()
-        .filter(|record| record.order.instrument == instrument.id)
+        // What is not ours is compared by its fills, in positions and balances.
+        .filter(|record| record.order.instrument == instrument.id && record.order.strategy != StrategyId::NONE)
         .map(|record| (record.order.client_order_id, record))
         .collect();
     // Where the table was too small for the whole run, the oldest orders are gone from it, and only from it.
