@@ -6,7 +6,7 @@
 //! only when the venue has confirmed that does the exit go out. So at most one order can close the position at any
 //! time, and all exits together never fill more than the entry did.
 //!
-//! What is to be done next is decided from the state alone ([`ArmedBracket::decide`]), anew after each update, quote
+//! What is to be done next is decided from the state alone (`ArmedBracket::decide`), anew after each update, quote
 //! and passed deadline: there is no step that a lost or a late report could leave half done. An order that is refused
 //! is tried again after a wait that doubles; people are told that there is no protection, and when there is again.
 
