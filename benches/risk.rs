@@ -16,7 +16,7 @@ use gannet::metrics::{RiskCounters, Shared};
 use gannet::pipeline::lane::{Receiver, Sender, lane};
 use gannet::pipeline::stage::Stage;
 use gannet::portfolio::Rates;
-use gannet::risk::controls::{Facts, Rate, evaluate};
+use gannet::risk::controls::{Facts, Rate, Terms, evaluate};
 use gannet::risk::{
     AccountBreakers, AccountLimits, Approved, Budget, Drift, Exposure, Finances, InstrumentLimits, KillSwitch, Kills,
     Limits, LimitsTable, OpenOrders, OrderToTrade, Override, ParentFacts, Permission, QuoteWorth, RateLimit, Recent,
@@ -232,6 +232,7 @@ fn risk(criterion: &mut Criterion) {
     let breakers = AccountBreakers::NONE;
     let facts = Facts {
         intent: &intent,
+        terms: Terms::of(&intent, instruments.get(InstrumentId(0)), INSTRUMENT_LIMITS.max_slippage_bps),
         now: NOW,
         kills: &Kills::NONE,
         trading_state: TradingState::Active,

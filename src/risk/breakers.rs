@@ -24,7 +24,7 @@ pub struct Rejects {
 
 impl Rejects {
     /// None so far.
-    pub const NONE: Self = Self { window: Window::new(0), tripped: None };
+    pub const NONE: Self = Self { window: Window::NONE, tripped: None };
 
     /// How many there were when it tripped.
     #[inline]
@@ -34,8 +34,8 @@ impl Rejects {
 
     /// Counts one; answers how many there are where that is the one too many.
     fn count(&mut self, now: Timestamp, window_ns: u64, most: u32) -> Option<u32> {
-        self.window.add(now, window_ns, 0, |count| *count = count.saturating_add(1));
-        let count = self.window.iter(now, window_ns).fold(0u32, |sum, count| sum.saturating_add(*count));
+        self.window.add(now, window_ns, 1);
+        let count = self.window.total(now, window_ns);
         if count < most || self.tripped.is_some() {
             return None;
         }
@@ -59,7 +59,7 @@ pub struct StrategyBreakers {
 impl StrategyBreakers {
     /// Nothing happened.
     pub const NONE: Self =
-        Self { rejects: Rejects::NONE, fills: Window::new(0), fill_rate_tripped: None, slippage_tripped: None };
+        Self { rejects: Rejects::NONE, fills: Window::NONE, fill_rate_tripped: None, slippage_tripped: None };
 }
 
 /// The breakers of one account.
@@ -138,8 +138,8 @@ impl Core {
         let limits = self.limits.strategy(order.strategy);
         let Some(state) = self.strategies.get_mut(order.strategy.index()) else { return };
         let breakers = &mut state.breakers;
-        breakers.fills.add(now, SECOND_NS, 0, |count| *count = count.saturating_add(1));
-        let count = breakers.fills.iter(now, SECOND_NS).fold(0u32, |sum, count| sum.saturating_add(*count));
+        breakers.fills.add(now, SECOND_NS, 1);
+        let count = breakers.fills.total(now, SECOND_NS);
         let notice = Notice::new(NoticeCode::BreakerTripped, now).order(order.client_order_id);
         let notice = notice.instrument(order.instrument);
         let mut told = [None; 2];

@@ -55,11 +55,14 @@ impl Capital {
     /// part beyond the position that it closes counts, at the average of all of it. `None` on overflow.
     #[must_use]
     pub fn needed(&self, exposure: &Exposure, side: Side, quantity: i128, notional: Money) -> Option<Money> {
-        let sign = i128::from(side.sign());
         let on_its_way = self.open(side).checked_add(notional)?;
-        let against = exposure.booked().saturating_mul(-sign);
+        // A change of sign, not a multiplication: those of 128 bits are slow where they are checked.
+        let (against, cost) = match side {
+            Side::Buy => (exposure.booked().saturating_neg(), self.cost.0),
+            Side::Sell => (exposure.booked(), self.cost.0.checked_neg()?),
+        };
         if against <= 0 {
-            return Money(self.cost.0.checked_mul(sign)?).max(Money::ZERO).checked_add(on_its_way);
+            return Money(cost.max(0)).checked_add(on_its_way);
         }
         let total = exposure.open(side).checked_add(quantity)?;
         let opening = total.checked_sub(against)?;

@@ -3,7 +3,7 @@
 use super::approved::Approved;
 use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
-use super::controls::{self, Facts, Rate, Replaced};
+use super::controls::{self, Facts, Rate, Replaced, Terms};
 use super::core::Core;
 use super::drift::Drift;
 use super::exposure::Exposure;
@@ -53,7 +53,7 @@ impl Core {
             Ok(()) => Ok(0),
             Err(denial) => self.overrides.judge(&facts, denial),
         };
-        let (sent, worst) = (facts.protected_order(), facts.worst_price().unwrap_or_default());
+        let (sent, worst) = (facts.protected_order(), facts.terms.worst_price.unwrap_or_default());
         let id = order.client_order_id;
         if id.strategy() == order.strategy
             && let Some(strategy) = self.strategies.get_mut(order.strategy.index())
@@ -115,8 +115,10 @@ impl Core {
         let strategy_limits = self.limits.strategy(order.strategy);
         let account_limits =
             market.map_or(&super::AccountLimits::NONE, |market| self.limits.account(market.instrument.venue));
+        let instrument = market.map(|market| &market.instrument);
         Facts {
             intent,
+            terms: Terms::of(intent, instrument, instrument_limits.max_slippage_bps),
             now: self.now,
             kills: &self.kills,
             trading_state: holding.map_or(self.trading_state, |holding| holding.trading_state.max(self.trading_state)),
@@ -126,7 +128,7 @@ impl Core {
             }),
             session: venue.map(|venue| venue.session),
             permission: holding.map(|holding| &holding.permission),
-            instrument: market.map(|market| &market.instrument),
+            instrument,
             last_id: strategy.map_or(ClientOrderId::NONE, |strategy| strategy.last_id),
             limits: place.map_or(&super::Limits::NONE, |place| self.limits.permission(place)),
             instrument_limits,

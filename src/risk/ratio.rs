@@ -1,7 +1,7 @@
 //! How many messages a strategy sends for each fill.
 
 use super::core::Core;
-use super::window::Window;
+use super::window::{Figures, Window};
 use crate::types::{DenialReason, Notice, NoticeCode, StrategyId, Timestamp};
 
 /// Messages (orders, replaces and cancels) and fills of one strategy within the window.
@@ -19,28 +19,31 @@ pub(super) struct Counts {
     pub(super) fills: u64,
 }
 
-const NO_COUNTS: Counts = Counts { messages: 0, fills: 0 };
+impl Figures for Counts {
+    const NONE: Self = Self { messages: 0, fills: 0 };
+
+    fn join(self, other: Self) -> Self {
+        Self { messages: self.messages + other.messages, fills: self.fills + other.fills }
+    }
+}
 
 impl OrderToTrade {
     /// Nothing was sent.
-    pub const NONE: Self = Self { window: Window::new(NO_COUNTS), is_told: false };
+    pub const NONE: Self = Self { window: Window::NONE, is_told: false };
 
     /// A message was sent.
     pub fn on_message(&mut self, now: Timestamp, window_ns: u64) {
-        self.window.add(now, window_ns, NO_COUNTS, |counts| counts.messages += 1);
+        self.window.add(now, window_ns, Counts { messages: 1, fills: 0 });
     }
 
     /// A fill was booked.
     pub fn on_fill(&mut self, now: Timestamp, window_ns: u64) {
-        self.window.add(now, window_ns, NO_COUNTS, |counts| counts.fills += 1);
+        self.window.add(now, window_ns, Counts { messages: 0, fills: 1 });
     }
 
     #[inline]
     pub(super) fn counts(&self, now: Timestamp, window_ns: u64) -> Counts {
-        self.window.iter(now, window_ns).fold(NO_COUNTS, |sum, counts| Counts {
-            messages: sum.messages + counts.messages,
-            fills: sum.fills + counts.fills,
-        })
+        self.window.total(now, window_ns)
     }
 }
 

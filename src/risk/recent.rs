@@ -6,6 +6,9 @@ use crate::types::{Order, OrderIntent, Timestamp};
 const CAPACITY: u32 = 256;
 const SLOTS: usize = CAPACITY as usize;
 const MASK: usize = SLOTS - 1;
+/// Four tags for each order that is remembered: a new order shares the tag of one by chance in two of nine cases, and in far
+/// fewer while the ring is not full.
+const TAGS: usize = 4 * SLOTS;
 
 /// The newest approved orders of one strategy. Denied ones are not remembered: they repeat nothing.
 ///
@@ -16,16 +19,29 @@ pub struct Recent {
     /// A ring, the newest before `next`.
     ring: [(u64, Timestamp); SLOTS],
     next: usize,
+    /// How many orders in the ring have each tag: most orders are like none of them, which this says at one look.
+    tags: [u16; TAGS],
 }
 
 impl Recent {
     /// Nothing was ordered.
-    pub const NONE: Self = Self { ring: [(0, Timestamp::UNKNOWN); SLOTS], next: 0 };
+    pub const NONE: Self = Self { ring: [(0, Timestamp::UNKNOWN); SLOTS], next: 0, tags: [0; TAGS] };
 
     /// Remembers an approved order.
     pub fn remember(&mut self, order: &Order, now: Timestamp) {
+        let print = fingerprint(order);
         if let Some(slot) = self.ring.get_mut(self.next & MASK) {
-            *slot = (fingerprint(order), now);
+            let (forgotten, at) = std::mem::replace(slot, (print, now));
+            if at.is_known()
+                && let Some(count) = self.tags.get_mut(tag(forgotten))
+            {
+                *count = count.saturating_sub(1);
+            }
+        }
+        if now.is_known()
+            && let Some(count) = self.tags.get_mut(tag(print))
+        {
+            *count = count.saturating_add(1);
         }
         self.next = self.next.wrapping_add(1) & MASK;
     }
@@ -39,6 +55,9 @@ impl Recent {
             return CAPACITY;
         }
         let wanted = fingerprint(order);
+        if self.tags.get(tag(wanted)) == Some(&0) {
+            return 0;
+        }
         let mut count = 0;
         // The newest first; the oldest is out of the window, so this ends.
         for back in 1..SLOTS {
@@ -49,6 +68,12 @@ impl Recent {
         }
         count
     }
+}
+
+/// The upper bits of a fingerprint, which its last multiplication has mixed best.
+#[inline]
+fn tag(print: u64) -> usize {
+    usize::try_from(print >> 40).unwrap_or(0) % TAGS
 }
 
 /// 64 bits of what makes an order the same: instrument, side, type, prices and quantity. Each field is folded in by an

@@ -10,11 +10,6 @@ use crate::types::{
     AssetId, DenialReason, InstrumentId, Money, Notice, NoticeCode, Order, StrategyId, StrategyLatch, Timestamp,
 };
 
-/// The length of a [`Window`] whose running part may be empty and which covers this one all the same.
-const fn counted(window_ns: u64) -> u64 {
-    (window_ns / 7).saturating_add(1).saturating_mul(8)
-}
-
 /// One strategy's money in the instruments of one quote asset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Purse {
@@ -47,7 +42,7 @@ impl Results {
     /// Nothing made and nothing traded.
     pub const NONE: Self = Self {
         purses: Vec::new(),
-        turnover: Window::new(Money::ZERO),
+        turnover: Window::NONE,
         day_turnover: Money::ZERO,
         day: 0,
         profit: Money::ZERO,
@@ -108,8 +103,7 @@ impl Results {
 
     /// Counts what a fill traded.
     pub(super) fn traded(&mut self, now: Timestamp, window_ns: u64, amount: Money) {
-        let add = |part: &mut Money| *part = part.saturating_add(amount);
-        self.turnover.add(now, counted(window_ns), Money::ZERO, add);
+        self.turnover.add(now, window_ns, amount);
         self.day_turnover = self.day_turnover.saturating_add(amount);
     }
 
@@ -158,7 +152,7 @@ impl Results {
     /// What was traded within the window, and at most a seventh of it longer.
     #[must_use]
     pub fn window_turnover(&self, now: Timestamp, window_ns: u64) -> Money {
-        self.turnover.iter(now, counted(window_ns)).copied().sum()
+        self.turnover.total(now, window_ns)
     }
 
     /// What was traded in the day so far.

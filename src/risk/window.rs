@@ -1,64 +1,94 @@
-//! Figures of a rolling window, in eight buckets: exact to an eighth of the window, of a fixed size, and cheap to look at.
+//! Figures of a rolling window, in eight buckets: of a fixed size, and nearly always one comparison to look at.
 
-use crate::types::Timestamp;
+use crate::types::{Money, Timestamp};
 
 const BUCKETS: usize = 8;
 
-/// What was added to each eighth of the window, aligned to multiples of it. The window is the running eighth and the
-/// seven before it. Its length comes with each call, as limits may change; figures of an earlier length then count
-/// by the instant at which their bucket began.
+/// What is summed up over a window: a count, an amount, a range.
+pub(super) trait Figures: Copy {
+    /// What a time in which nothing happened adds.
+    const NONE: Self;
+
+    /// Both together.
+    fn join(self, other: Self) -> Self;
+}
+
+impl Figures for u32 {
+    const NONE: Self = 0;
+
+    fn join(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+}
+
+impl Figures for Money {
+    const NONE: Self = Self::ZERO;
+
+    fn join(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+}
+
+/// What was added to each seventh of the window, aligned to multiples of it: the running seventh and the seven before it,
+/// so that nothing within the window is left out, and nothing counts that is older than the window and a seventh. Its
+/// length comes with each call, as limits may change; figures of an earlier length then count by the instant at which
+/// their bucket began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window<T> {
     /// When each bucket began, and its figures.
     buckets: [(u64, T); BUCKETS],
-    /// When the newest bucket began, and how long it lasts: spares a division while it is the running one.
+    /// All buckets within the window together, as of the running bucket: that of the newest addition.
+    total: T,
+    /// When the running bucket began, and how long it lasts.
     newest_ns: u64,
     width_ns: u64,
 }
 
-impl<T: Copy> Window<T> {
-    /// A window in which nothing happened; `nothing` is what a bucket begins with.
-    pub(super) const fn new(nothing: T) -> Self {
-        Self { buckets: [(0, nothing); BUCKETS], newest_ns: 0, width_ns: 0 }
-    }
+impl<T: Figures> Window<T> {
+    /// A window in which nothing happened.
+    pub(super) const NONE: Self = Self { buckets: [(0, T::NONE); BUCKETS], total: T::NONE, newest_ns: 0, width_ns: 0 };
 
-    /// When the bucket of an instant began.
+    /// Whether the bucket of the newest addition is still the running one.
     #[inline]
-    fn start(&self, now: u64, width: u64) -> u64 {
-        if width == self.width_ns && now.wrapping_sub(self.newest_ns) < width {
-            return self.newest_ns;
-        }
-        now - now.checked_rem(width).unwrap_or(0)
+    const fn is_running(&self, now: u64, width: u64) -> bool {
+        width == self.width_ns && now.wrapping_sub(self.newest_ns) < width
     }
 
-    /// Adds to the running bucket, which begins with `nothing`.
-    pub(super) fn add(&mut self, now: Timestamp, window_ns: u64, nothing: T, add: impl FnOnce(&mut T)) {
-        let width = width(window_ns);
-        let start = self.start(now.nanos(), width);
-        (self.newest_ns, self.width_ns) = (start, width);
-        let place = start.checked_div(width).and_then(|number| usize::try_from(number % BUCKETS as u64).ok());
-        if let Some((began, figures)) = place.and_then(|place| self.buckets.get_mut(place)) {
-            if *began != start {
-                (*began, *figures) = (start, nothing);
-            }
-            add(figures);
+    /// Adds to the running bucket.
+    pub(super) fn add(&mut self, now: Timestamp, window_ns: u64, figures: T) {
+        let (now, width) = (now.nanos(), width(window_ns));
+        let is_running = self.is_running(now, width);
+        if !is_running {
+            (self.newest_ns, self.width_ns) = (now - now % width, width);
         }
+        let start = self.newest_ns;
+        let place = usize::try_from(start / width % BUCKETS as u64).unwrap_or(0);
+        if let Some((began, bucket)) = self.buckets.get_mut(place) {
+            let before = if *began == start { *bucket } else { T::NONE };
+            (*began, *bucket) = (start, before.join(figures));
+        }
+        self.total = if is_running { self.total.join(figures) } else { self.sum(start, width) };
     }
 
-    /// The buckets within the window. One that was never added to is as it was made.
+    /// Everything within the window together.
     #[inline]
-    pub(super) fn iter(&self, now: Timestamp, window_ns: u64) -> impl Iterator<Item = &T> {
-        let width = width(window_ns);
-        let start = self.start(now.nanos(), width);
+    pub(super) fn total(&self, now: Timestamp, window_ns: u64) -> T {
+        let (now, width) = (now.nanos(), width(window_ns));
+        if self.is_running(now, width) { self.total } else { self.sum(now - now % width, width) }
+    }
+
+    /// The buckets within the window whose running bucket begins at `start`. One that was never added to is as it was made.
+    #[inline(never)]
+    fn sum(&self, start: u64, width: u64) -> T {
         let length = width.saturating_mul(BUCKETS as u64);
-        let is_within = move |began: u64| start.saturating_sub(began) < length;
-        self.buckets.iter().filter(move |(began, _)| is_within(*began)).map(|(_, figures)| figures)
+        let within = self.buckets.iter().filter(|(began, _)| start.saturating_sub(*began) < length);
+        within.fold(T::NONE, |sum, (_, figures)| sum.join(*figures))
     }
 }
 
+/// How long a bucket lasts; at least 1 ns.
 const fn width(window_ns: u64) -> u64 {
-    let width = window_ns / BUCKETS as u64;
-    if width == 0 { 1 } else { width }
+    (window_ns / 7).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -66,38 +96,45 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sum(window: &Window<u64>, now: u64, length: u64) -> u64 {
-        window.iter(Timestamp::from_nanos(now), length).sum()
+    fn total(window: &Window<u32>, now: u64, length: u64) -> u32 {
+        window.total(Timestamp::from_nanos(now), length)
     }
 
     proptest! {
         #[test]
-        fn equals_the_list_of_all_that_was_added(gaps in proptest::collection::vec(0..300u64, 1..120)) {
-            let mut window = Window::new(0);
-            let mut all = Vec::new();
+        fn equals_the_list_of_all_that_was_added(
+            gaps in proptest::collection::vec((0..300u64, any::<bool>()), 1..120),
+        ) {
+            let mut window = Window::NONE;
+            let mut all: Vec<u64> = Vec::new();
             let mut now = 0;
-            for gap in gaps {
+            for (gap, is_added) in gaps {
                 now += gap;
-                let expected: u64 = all.iter().filter(|added| **added / 100 + 8 > now / 100).count() as u64;
-                prop_assert_eq!(sum(&window, now, 800), expected);
-                window.add(Timestamp::from_nanos(now), 800, 0, |count| *count += 1);
-                all.push(now);
+                if is_added {
+                    window.add(Timestamp::from_nanos(now), 699, 1);
+                    all.push(now);
+                }
+                let count = |is_within: &dyn Fn(u64) -> bool| all.iter().filter(|at| is_within(**at)).count() as u32;
+                let found = total(&window, now, 699);
+                prop_assert_eq!(found, count(&|at| at / 100 + 8 > now / 100));
+                prop_assert!(found >= count(&|at| now - at <= 699), "nothing within the window is left out");
+                prop_assert!(found <= count(&|at| now - at < 800), "nothing much older counts");
             }
         }
     }
 
     #[test]
     fn edges() {
-        let mut window = Window::new(0);
-        let mut add = |now| window.add(Timestamp::from_nanos(now), 80, 0, |count| *count += 1);
+        let mut window = Window::NONE;
+        let mut add = |now| window.add(Timestamp::from_nanos(now), 69, 1);
         add(100);
         add(109);
-        assert_eq!([179, 180, 181].map(|now| sum(&window, now, 80)), [2, 0, 0]);
-        assert_eq!(sum(&window, 250, 800), 2, "a longer window from now on");
-        assert_eq!(sum(&window, 150, 40), 0, "a shorter one");
-        assert_eq!(sum(&window, u64::MAX, 80), 0);
-        window.add(Timestamp::from_nanos(u64::MAX), 0, 0, |count| *count += 1);
-        assert_eq!(sum(&window, u64::MAX, 0), 1);
-        assert_eq!(sum(&window, u64::MAX, u64::MAX), 3, "all there was");
+        assert_eq!([179, 180, 181].map(|now| total(&window, now, 69)), [2, 0, 0]);
+        assert_eq!(total(&window, 250, 699), 2, "a longer window from now on");
+        assert_eq!(total(&window, 150, 34), 0, "a shorter one");
+        assert_eq!(total(&window, u64::MAX, 69), 0);
+        window.add(Timestamp::from_nanos(u64::MAX), 0, 1);
+        assert_eq!(total(&window, u64::MAX, 0), 1);
+        assert_eq!(total(&window, u64::MAX, u64::MAX), 3, "all there was");
     }
 }

@@ -28,7 +28,14 @@ impl Worth {
     #[must_use]
     pub fn of(exposure: &Exposure, price: Price, instrument: &Instrument) -> Self {
         let unit = instrument.notional(price, Quantity(1)).unwrap_or(Self::MAX).0;
-        let worth = |quantity: i128| Money(quantity.saturating_mul(unit).clamp(-Self::MAX.0, Self::MAX.0));
+        let worth = |quantity: i128| {
+            // A checked multiplication of 128 bits is a call; nearly all of these come in 64, which cannot overflow.
+            let product = match (i64::try_from(quantity), i64::try_from(unit)) {
+                (Ok(quantity), Ok(unit)) => i128::from(quantity) * i128::from(unit),
+                _ => quantity.saturating_mul(unit),
+            };
+            Money(product.clamp(-Self::MAX.0, Self::MAX.0))
+        };
         Self { long: worth(exposure.worst_long()), short: worth(exposure.worst_short()) }
     }
 

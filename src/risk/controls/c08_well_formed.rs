@@ -1,5 +1,6 @@
 //! C08: the order makes sense and keeps the venue's filters.
 
+use super::terms::opposite_touch;
 use super::{Facts, deny};
 use crate::types::{Denial, DenialReason, Instrument, Money, Order, OrderType, Price, Quantity, TimeInForce};
 
@@ -22,10 +23,15 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         OrderType::Limit | OrderType::StopLimit => Some(order.price),
         OrderType::Stop => Some(order.stop_price),
         // Without a touch there is no notional; C12 denies that.
-        OrderType::Market => facts.opposite_touch(),
+        OrderType::Market => opposite_touch(facts.intent),
     };
     let Some(price) = price else { return Ok(()) };
-    let Some(notional) = instrument.notional(price, order.quantity) else {
+    let notional = if order.order_type.is_limited() {
+        facts.terms.notional
+    } else {
+        instrument.notional(price, order.quantity)
+    };
+    let Some(notional) = notional else {
         return deny(DenialReason::NotionalOverflow, i128::MAX, order.quantity.0);
     };
     if notional < instrument.notional_min {

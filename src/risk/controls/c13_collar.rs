@@ -24,7 +24,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if !order.order_type.is_limited() && facts.instrument_limits.max_slippage_bps == 0 {
         return unconfigured(0, 13);
     }
-    let Some(price) = facts.worst_price() else {
+    let Some(price) = facts.terms.worst_price else {
         return deny(DenialReason::NoReferencePrice, stamp.bid.0, stamp.ask.0);
     };
     // Prices are 64 bits and basis points 32: nothing here leaves 128.

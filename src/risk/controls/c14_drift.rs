@@ -19,7 +19,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     }
     let Some((lowest, highest)) = facts.drift.range(facts.now, window) else { return Ok(()) };
     // A market order without a worst price was denied by C13.
-    let Some(price) = facts.worst_price() else { return Ok(()) };
+    let Some(price) = facts.terms.worst_price else { return Ok(()) };
     let from = match order.side {
         Side::Buy => lowest,
         Side::Sell => highest,
@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn what_is_out_of_the_window_is_forgotten() {
-        // NOW is a multiple of an eighth: the bucket of eight eighths ago is the first that is out.
-        assert_eq!(NOW.nanos() % (WINDOW / 8), 0);
-        assert!(judge(&[(700, 9_000)], Side::Buy, 10_000).is_err());
-        assert_eq!(judge(&[(701, 9_000)], Side::Buy, 10_000), Ok(()));
+        // The running seventh began 20 ns ago; the one that began seven before it is the last that counts.
+        assert_eq!(NOW.nanos() % (WINDOW / 7 + 1), 20);
+        assert!(judge(&[(825, 9_000)], Side::Buy, 10_000).is_err());
+        assert_eq!(judge(&[(826, 9_000)], Side::Buy, 10_000), Ok(()));
     }
 
     #[test]

@@ -10,9 +10,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if limit <= 0 {
         return unconfigured(limit, 17);
     }
-    let quantity = facts.intent.order.quantity;
-    let notional = facts.worst_price().zip(facts.instrument).and_then(|(price, instrument)| instrument.notional(price, quantity));
-    match notional {
+    match facts.terms.notional {
         None => deny(DenialReason::NotionalOverflow, limit, i128::MAX),
         Some(notional) if notional.0 > limit => deny(DenialReason::MaxOrderNotional, limit, notional.0),
         Some(_) => Ok(()),

@@ -13,8 +13,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let Some(instrument) = facts.instrument else {
         return deny(DenialReason::UnknownInstrument, 0, order.instrument.0);
     };
-    let notional = facts.worst_price().and_then(|price| instrument.notional(price, order.quantity));
-    let Some(notional) = notional else {
+    let Some(notional) = facts.terms.notional else {
         return deny(DenialReason::NotionalOverflow, finances.free.0, i128::MAX);
     };
     // What fits when it was reserved fits still.

@@ -28,7 +28,12 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if limit <= 0 {
         return unconfigured(limit, 21);
     }
-    let notional = facts.instrument.and_then(|instrument| resting_notional(order, instrument, order.quantity));
+    let notional = if order.order_type.is_limited() {
+        // It rests at its worst price.
+        facts.terms.notional
+    } else {
+        facts.instrument.and_then(|instrument| resting_notional(order, instrument, order.quantity))
+    };
     let sum = |notional: Money| notional.checked_add(open.instrument_notional)?.checked_sub(leaves(facts));
     match notional.and_then(sum) {
         None => deny(DenialReason::MaxRestingNotional, limit, i128::MAX),

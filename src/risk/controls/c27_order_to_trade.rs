@@ -89,7 +89,7 @@ mod tests {
             order_to_trade.on_message(Timestamp::from_nanos(NOW.nanos() - age), WINDOW);
             case.with(|facts| super::check(&Facts { order_to_trade: &order_to_trade, ..*facts }))
         };
-        assert_eq!(judge(7_000), denied(DenialReason::OrderToTradeRatio, 1, 2));
-        assert_eq!(judge(7_001), Ok(()));
+        assert_eq!(judge(8_731), denied(DenialReason::OrderToTradeRatio, 1, 2));
+        assert_eq!(judge(8_732), Ok(()));
     }
 }

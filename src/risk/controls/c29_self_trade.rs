@@ -14,7 +14,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         return Ok(());
     }
     // Without a worst price the order was denied before.
-    let Some(price) = facts.worst_price() else { return Ok(()) };
+    let Some(price) = facts.terms.worst_price else { return Ok(()) };
     let meets = match order.side {
         Side::Buy => price >= own,
         Side::Sell => price <= own,

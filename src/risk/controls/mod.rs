@@ -8,8 +8,8 @@
 //! Controls are pure: they change nothing, and all of them together look at one order of one strategy at one instant.
 
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Instrument, Order, OrderIntent, OrderType, Price, Quantity, SessionState,
-    Side, Timestamp, TradingState,
+    ClientOrderId, Denial, DenialReason, Instrument, Order, OrderIntent, Price, Quantity, SessionState, Side,
+    Timestamp, TradingState,
 };
 
 use super::breakers::{AccountBreakers, StrategyBreakers};
@@ -27,7 +27,9 @@ use super::recent::Recent;
 use super::resting::OpenOrders;
 
 mod c42_override;
+mod terms;
 pub(super) use c42_override::Lifted;
+pub use terms::Terms;
 
 /// Declares the controls and evaluates them in this order; the first failure gives the reason.
 macro_rules! controls_in_order {
@@ -124,6 +126,8 @@ pub struct Facts<'a> {
     /// The order, and the market it was decided in. Of a replacement the quantity is what goes out: what the replaced
     /// order has filled is taken off.
     pub intent: &'a OrderIntent,
+    /// What it comes to at worst: [`Terms::of`] it.
+    pub terms: Terms,
     /// Risk's instant.
     pub now: Timestamp,
     /// What is killed.
@@ -208,44 +212,15 @@ impl Facts<'_> {
     pub(super) fn protected_order(&self) -> Order {
         let order = &self.intent.order;
         let policy = self.instrument_limits.market_orders;
-        self.instrument
-            .map_or(*order, |instrument| c15_market_orders::protected(order, policy, self.worst_price(), instrument))
+        self.instrument.map_or(*order, |instrument| {
+            c15_market_orders::protected(order, policy, self.terms.worst_price, instrument)
+        })
     }
 
     /// Whether the order only brings the strategy's position closer to zero, even if all that is on its way on this
     /// side fills.
     fn is_reducing(&self) -> bool {
         self.added() <= room(self.exposure, self.intent.order.side)
-    }
-
-    /// The touch that the order would take from; `None` where that side is empty.
-    fn opposite_touch(&self) -> Option<Price> {
-        let touch = match self.intent.order.side {
-            Side::Buy => self.intent.stamp.ask,
-            Side::Sell => self.intent.stamp.bid,
-        };
-        (touch.0 > 0).then_some(touch)
-    }
-
-    /// The worst price at which the order is taken to fill: a limit order's own; for a market order the opposite touch
-    /// (for a stop order its stop price) and the allowed slippage beyond it, rounded away from it. `None` without a
-    /// touch, or on overflow.
-    pub(super) fn worst_price(&self) -> Option<Price> {
-        let order = &self.intent.order;
-        if order.order_type.is_limited() {
-            return Some(order.price);
-        }
-        // A stop order meets the market at its stop price.
-        let touch = if order.order_type == OrderType::Stop { order.stop_price } else { self.opposite_touch()? };
-        // An i64 times a u32 fits 128 bits.
-        let touch = i128::from(touch.0);
-        let slip = touch * i128::from(self.instrument_limits.max_slippage_bps);
-        let slip = (slip + BPS - 1) / BPS;
-        let price = match order.side {
-            Side::Buy => touch + slip,
-            Side::Sell => touch - slip,
-        };
-        i64::try_from(price).ok().filter(|&price| price > 0).map(Price)
     }
 }
 

@@ -1,7 +1,7 @@
 //! An order that every control lets pass, for each control's test to spoil.
 
 pub(super) use super::Facts;
-use super::Rate;
+use super::{Rate, Terms};
 use crate::portfolio::Rates;
 use crate::risk::breakers::{AccountBreakers, StrategyBreakers};
 pub(super) use crate::risk::exposure::Exposure;
@@ -121,6 +121,7 @@ impl Case {
         let permission = Permission::all(StrategyId(0), InstrumentId(0));
         judge(&Facts {
             intent: &self.intent,
+            terms: Terms::of(&self.intent, Some(&self.instrument), self.instrument_limits.max_slippage_bps),
             now: NOW,
             kills: &Kills::NONE,
             trading_state: TradingState::Active,

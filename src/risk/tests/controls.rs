@@ -343,7 +343,7 @@ fn messages_for_each_fill() {
     rig.fill(id, 1, 1);
     rig.fill(id, 2, 1);
     assert_eq!(buy(&mut rig, 2), None, "8 for 2");
-    later(&mut rig, 8_001);
+    later(&mut rig, 9_144);
     change(&mut rig, &mut config, |limits| limits.strategies[0].max_order_to_trade = 1);
     for _ in 0..4 {
         assert_eq!(buy(&mut rig, 2), None, "forgotten");

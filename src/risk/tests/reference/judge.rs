@@ -444,7 +444,7 @@ impl<'a> Case<'a> {
         let counts = self.world.passed.iter().filter(|other| {
             other.order.instrument == self.order.instrument
                 && !matches!(other.order.order_type, OrderType::Stop | OrderType::StopLimit)
-                && is_within(other.at, self.world.now, window / 8)
+                && is_within(other.at, self.world.now, window)
         });
         let mids = counts.map(|other| i128::from(other.stamp.bid.0) + i128::from(other.stamp.ask.0));
         let Some(from) = (if self.is_buy() { mids.min() } else { mids.max() }) else { return Ok(()) };
@@ -622,9 +622,9 @@ impl<'a> Case<'a> {
             }
         }
         let new = self.rate(self.instrument().quote)?.up(self.notional());
-        // Seventh parts: the running one, which may have just begun, and the seven before it.
-        let part = limits.turnover_window_ns / 7 + 1;
-        let counts = world.fills.iter().filter(|fill| fill.strategy == strategy && is_within(fill.at, world.now, part));
+        let length = limits.turnover_window_ns;
+        let counts =
+            world.fills.iter().filter(|fill| fill.strategy == strategy && is_within(fill.at, world.now, length));
         let traded = counts.fold(0i128, |sum, fill| sum.saturating_add(fill.worth));
         let window = traded.saturating_add(open).saturating_add(new);
         self.deny(window > most, DenialReason::MaxTurnover, most, window)?;
@@ -692,7 +692,7 @@ impl<'a> Case<'a> {
         let (limits, strategy) = (&self.habits, self.order.strategy);
         let most = i128::from(limits.max_order_to_trade);
         self.configured(27, &[i128::from(limits.ratio_window_ns), most, i128::from(limits.alert_order_to_trade)])?;
-        let counts = |at: Timestamp| is_within(at, self.world.now, limits.ratio_window_ns / 8);
+        let counts = |at: Timestamp| is_within(at, self.world.now, limits.ratio_window_ns);
         let messages = self.sent(Some(strategy), None).into_iter().filter(|at| counts(*at)).count() as i128 + 1;
         let fills = self.world.fills.iter().filter(|fill| fill.strategy == strategy && counts(fill.at)).count();
         let fills = (fills as i128).max(1);

@@ -100,9 +100,9 @@ pub struct Breaker {
 
 impl Breaker {
     /// Counts one more; trips where there are at least so many within eight parts.
-    fn count(&mut self, now: Timestamp, part_ns: u64, most: i128) {
+    fn count(&mut self, now: Timestamp, window_ns: u64, most: i128) {
         self.at.push(now);
-        let count = self.at.iter().filter(|at| is_within(**at, now, part_ns.max(1))).count() as i128;
+        let count = self.at.iter().filter(|at| is_within(**at, now, window_ns)).count() as i128;
         if count >= most {
             self.tripped.get_or_insert(count);
         }
@@ -534,7 +534,7 @@ impl<'a> World<'a> {
             let ours = ours.map(|limits| (Some(strategy), limits.reject_window_ns, limits.max_rejects));
             let all = (None, account.reject_window_ns, account.max_rejects);
             for (of, window, most) in ours.into_iter().chain([all]) {
-                self.rejects.entry(of).or_default().count(now, window / 8, i128::from(most));
+                self.rejects.entry(of).or_default().count(now, window, i128::from(most));
             }
         }
         if was_open && matches!(is, OrderStatus::Rejected | OrderStatus::Denied) {
@@ -802,7 +802,7 @@ impl<'a> World<'a> {
         let (strategy, reference) = (known.order.strategy, known.twice_reference);
         let limits = &self.limits.strategies[strategy.index()];
         let most = i128::from(limits.max_fills_per_second) + 1;
-        self.fill_rate.entry(strategy).or_default().count(self.now, SECOND_NS / 8, most);
+        self.fill_rate.entry(strategy).or_default().count(self.now, SECOND_NS, most);
         let beyond = (2 * price - reference) * sign(known.order.side);
         if beyond * BPS > reference * i128::from(limits.max_fill_slippage_bps) {
             self.slippage.entry(strategy).or_insert(ceil(beyond * BPS, reference));
@@ -1129,7 +1129,8 @@ fn makes_sense(table: &LimitsTable, now: &LimitsTable) -> bool {
     sizes(table) == sizes(now) && permissions && instruments && strategies && accounts && rates
 }
 
-/// Whether a window of eight parts, which ends with the part that `now` is in, has this instant in it.
-pub fn is_within(at: Timestamp, now: Timestamp, part_ns: u64) -> bool {
+/// Whether a window, counted in seventh parts of which the last is the one that `now` is in, has this instant in it.
+pub fn is_within(at: Timestamp, now: Timestamp, window_ns: u64) -> bool {
+    let part_ns = window_ns / 7 + 1;
     at.nanos() / part_ns + 8 > now.nanos() / part_ns
 }
