@@ -266,6 +266,7 @@ fn risk(criterion: &mut Criterion) {
         strategy_breakers: &StrategyBreakers::NONE,
         account_breakers: &breakers,
         is_reconciled: true,
+        journal: JournalHealth::Ample,
         is_shard_silent: false,
         budget: &Budget { used_weight: 100, weight_limit: 6_000, used_orders: 10, order_limit: 100, received_ns: NOW },
         repeats: 1,

@@ -120,6 +120,8 @@ pub mod exchange;
 
 pub mod metrics;
 
+pub mod backtest;
+
 #[allow(clippy::disallowed_macros, reason = "cold: read at start")]
 pub mod config;
 

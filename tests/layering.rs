@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("matching", &["types"]),
     ("pipeline/lane", &["types", "metrics"]),
     ("pipeline/stage", &["types", "metrics"]),
+    ("pipeline/tap", &["types", "pipeline::lane"]),
     ("pipeline/clock", &["types"]),
     ("pipeline/heartbeat", &["types"]),
     ("pipeline/idle", &["types"]),
@@ -42,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "strategies",
         ],
     ),
-    ("risk", &["types", "portfolio", "metrics", "pipeline::lane", "pipeline::stage"]),
+    ("risk", &["types", "portfolio", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::tap"]),
     (
         "gateway",
         &["types", "venue", "risk::Approved", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"],

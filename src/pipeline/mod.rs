@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod idle;
 pub mod lane;
 pub mod stage;
+pub mod tap;
 #[allow(clippy::disallowed_macros, reason = "cold: plans before any thread starts; its loop uses none")]
 pub mod threads;
 

@@ -4,10 +4,10 @@
 //! resets them; those that follow a state (orders in doubt, reports, clocks, a silent shard) end with it. Cancels pass all
 //! of them.
 
-use super::core::Core;
+use super::core::{Core, ShardState};
 use super::order_table::OrderRecord;
 use super::window::Window;
-use crate::types::{DenialReason, Notice, NoticeCode, OrderStatus, StrategyId, Timestamp, VenueId};
+use crate::types::{DenialReason, Event, Notice, NoticeCode, OrderStatus, StrategyId, Timestamp, VenueId};
 use std::collections::VecDeque;
 
 /// How long a shard that had begun to send heartbeats may be silent before it counts as stuck: ten of them.
@@ -280,22 +280,37 @@ impl Core {
     /// the others' may have been too: the silence counts from its waking.
     pub(super) fn watch_shards(&mut self) {
         let now = self.now;
-        let pause = now.since(std::mem::replace(&mut self.watched_ns, now));
-        for shard in 0..self.shards.len() {
-            let Some(state) = self.shards.get_mut(shard) else { return };
-            if pause > SILENCE_MAX_NS / 4 && state.heard_ns.is_known() && !state.is_silent {
+        if self.has_paused() {
+            for state in self.shards.iter_mut().filter(|state| is_awaited(state)) {
                 state.heard_ns = now;
             }
+        }
+        for shard in 0..self.shards.len() {
+            let Some(state) = self.shards.get_mut(shard) else { return };
             let silence = now.since(state.heard_ns);
             if state.is_silent || !state.heard_ns.is_known() || silence <= SILENCE_MAX_NS {
                 continue;
             }
             state.is_silent = true;
+            self.tap.touch();
             self.start_sweep();
             let notice = Notice::new(NoticeCode::BreakerTripped, now);
             let notice = notice.values(i128::from(SILENCE_MAX_NS), i128::from(silence));
             self.notify(Notice { reason: DenialReason::StrategyStalled, ..notice });
         }
+    }
+
+    /// Whether this thread stood still before this poll; what it came by on its own, and so an input.
+    fn has_paused(&mut self) -> bool {
+        let pause = self.now.since(std::mem::replace(&mut self.watched_ns, self.now));
+        let has_paused = match self.foretold {
+            None => pause > SILENCE_MAX_NS / 4 && self.shards.iter().any(is_awaited),
+            Some(foretold) => foretold.has_paused,
+        };
+        if has_paused {
+            self.tap.write(Event::Paused);
+        }
+        has_paused
     }
 
     /// Whether the shard of a strategy fell silent.
@@ -320,4 +335,9 @@ impl Core {
             state.breakers.rejects = Rejects::NONE;
         }
     }
+}
+
+/// Whether a shard is to send heartbeats.
+const fn is_awaited(shard: &ShardState) -> bool {
+    shard.heard_ns.is_known() && !shard.is_silent
 }

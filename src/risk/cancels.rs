@@ -1,15 +1,16 @@
 //! Cancels: always pass, one at a time for an order.
 
-use super::core::Core;
+use super::core::{Core, number};
 use super::order_table::CancelStep;
 use super::sweep::RETRIES_MAX;
 use super::transitions::OrderEvent;
-use crate::types::{CancelIntent, InstrumentId, StrategyId};
+use crate::types::{CancelIntent, Event, InstrumentId, StrategyId};
 
 impl Core {
     /// A strategy wants an order canceled. As cancels are drained before orders, one may overtake its order: it is
     /// held until the shard's order lane has been emptied.
     pub(super) fn on_cancel(&mut self, shard: usize, intent: &CancelIntent) {
+        self.tap.write(Event::Cancel { shard: number(shard), intent: *intent });
         self.now = self.now.max(intent.decided_ns);
         let id = intent.client_order_id;
         if let Some(slot) = self.orders.find(id) {
@@ -93,6 +94,8 @@ impl Core {
                     return sent;
                 }
                 record.cancel = CancelStep::Passed;
+                self.tap.write(Event::Canceling(intent));
+                self.digest.fold(intent.client_order_id.0);
                 sent += 1;
                 self.counters.cancels.increment();
                 self.count_message(intent.strategy, intent.instrument);

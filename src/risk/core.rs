@@ -5,12 +5,14 @@ use super::books::Books;
 use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::config::RiskConfig;
+use super::digest::Digest;
 use super::drift::Drift;
 use super::executions::Executions;
 use super::kill::{KillScope, KillSwitch, Kills};
 use super::latches::Latches;
 use super::limits::LimitsTable;
 use super::order_table::OrderTable;
+use super::outlet::Outlet;
 use super::overrides::{Override, Overrides};
 use super::own_book::OwnBook;
 use super::parents::Parents;
@@ -23,9 +25,11 @@ use super::resting::Resting;
 use super::sweep::Sweep;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
+use crate::pipeline::tap::Tap;
 use crate::types::{
-    CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Latch, Mark, Money, Notice, NoticeCode,
-    OrderUpdate, PositionReport, PositionState, SessionState, StrategyId, Timestamp, TradingState,
+    CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, JournalHealth, Latch, Mark, Money, Notice,
+    NoticeCode, OrderUpdate, Outgoing, PositionReport, PositionState, RiskCommand, SessionState, StrategyId, Timestamp,
+    TradingState,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -60,8 +64,8 @@ pub(super) struct VenueState {
     pub(super) budget: Budget,
     pub(super) breakers: AccountBreakers,
     pub(super) reconciliation: Reconciliation,
-    pub(super) orders: Sender<Approved>,
-    pub(super) cancels: Sender<CancelIntent>,
+    pub(super) orders: Outlet<Approved>,
+    pub(super) cancels: Outlet<CancelIntent>,
     /// Whether an order of ours was handed to its gateway.
     pub(super) has_sent: bool,
     /// Orders whose cancel the lane had no room for yet.
@@ -70,7 +74,7 @@ pub(super) struct VenueState {
 
 /// The lane to one shard, and what waits for room in it.
 pub(super) struct ShardState {
-    pub(super) updates: Sender<OrderUpdate>,
+    pub(super) updates: Outlet<OrderUpdate>,
     /// Orders whose newest state the shard does not know.
     pub(super) dirty: VecDeque<u32>,
     /// Denials that had no room; orders of this shard are not taken while they fill this list.
@@ -83,8 +87,24 @@ pub(super) struct ShardState {
     pub(super) is_silent: bool,
 }
 
+/// What replay says that happened to risk from outside, other than by a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Foretold {
+    pub(super) has_paused: bool,
+    pub(super) journal: JournalHealth,
+}
+
 pub(super) struct Core {
     pub(super) now: Timestamp,
+    /// Where everything that is taken and decided is written down.
+    pub(super) tap: Tap,
+    /// What of that could be written.
+    pub(super) journal: JournalHealth,
+    pub(super) digest: Digest,
+    /// At how many taken entries the digest is written down next.
+    hash_at: u64,
+    /// In replay alone.
+    pub(super) foretold: Option<Foretold>,
     pub(super) kill: KillSwitch,
     /// What is killed, as read last.
     pub(super) kills: Kills,
@@ -140,25 +160,35 @@ pub(super) struct Outputs {
     pub(super) overrides: channel::Receiver<Override>,
 }
 
+/// How often the digest is written down, in entries taken.
+const HASH_EVERY: u64 = 65_536;
+
+/// A shard or venue as entries name it. There are fewer than 256 of each.
+#[inline]
+pub(super) fn number(place: usize) -> u8 {
+    u8::try_from(place).unwrap_or(u8::MAX)
+}
+
 impl Core {
     pub(super) fn new(config: &RiskConfig, outputs: Outputs, kill: KillSwitch, counters: Shared<RiskCounters>) -> Self {
         let capacity = config.order_capacity;
         let gateways = outputs.gateway_orders.into_iter().zip(outputs.gateway_cancels);
         let venues: Vec<_> = gateways
-            .map(|(orders, cancels)| VenueState {
+            .zip(0..)
+            .map(|((orders, cancels), venue)| VenueState {
                 session: SessionState::Down,
                 bucket: TokenBucket::FULL,
                 budget: Budget::NONE,
                 breakers: AccountBreakers::new(capacity),
                 reconciliation: Reconciliation::new(config.instruments.assets().len()),
-                orders,
-                cancels,
+                orders: Outlet::new(orders, Outgoing::Orders(venue)),
+                cancels: Outlet::new(cancels, Outgoing::Cancels(venue)),
                 has_sent: false,
                 wanted: VecDeque::with_capacity(capacity),
             })
             .collect();
-        let shards = outputs.updates.into_iter().map(|updates| ShardState {
-            updates,
+        let shards = outputs.updates.into_iter().zip(0..).map(|(updates, shard)| ShardState {
+            updates: Outlet::new(updates, Outgoing::Updates(shard)),
             dirty: VecDeque::with_capacity(capacity),
             denials: VecDeque::with_capacity(WAITING_MAX),
             held: VecDeque::with_capacity(WAITING_MAX),
@@ -176,6 +206,11 @@ impl Core {
         let sweep = Sweep::new(venues.len(), config.instruments.len(), capacity);
         let mut core = Self {
             now: Timestamp::UNKNOWN,
+            tap: Tap::none(),
+            journal: JournalHealth::Ample,
+            digest: Digest::NONE,
+            hash_at: HASH_EVERY,
+            foretold: None,
             kill,
             kills: Kills::NONE,
             trading_state: config.trading_state,
@@ -217,6 +252,78 @@ impl Core {
         core
     }
 
+    /// A poll begins. How far the journal is behind is read, and obeyed: nothing widens by itself when it has caught up.
+    pub(super) fn begin_cycle(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.tap.begin(self.now);
+        let health = self.foretold.map_or_else(|| self.tap.health(), |foretold| foretold.journal);
+        if health == self.journal {
+            return;
+        }
+        self.tap.write(Event::Journal(health));
+        let before = std::mem::replace(&mut self.journal, health);
+        let code = if health > before { NoticeCode::BreakerTripped } else { NoticeCode::BreakerReset };
+        let notice = Notice::new(code, self.now).values(0, health as i128);
+        self.notify(Notice { reason: DenialReason::JournalUnavailable, ..notice });
+        match health {
+            JournalHealth::Ample | JournalHealth::Short => {}
+            JournalHealth::Scarce => self.enter(self.trading_state.max(TradingState::CancelOnly)),
+            JournalHealth::Gone => self.enter(TradingState::Halted),
+        }
+    }
+
+    /// A poll ends.
+    pub(super) fn end_cycle(&mut self) {
+        for venue in &mut self.venues {
+            venue.orders.end_cycle(&mut self.tap);
+            venue.cancels.end_cycle(&mut self.tap);
+        }
+        for shard in &mut self.shards {
+            shard.updates.end_cycle(&mut self.tap);
+        }
+        let taken = self.tap.taken();
+        if taken >= self.hash_at {
+            self.hash_at = taken + HASH_EVERY;
+            self.tap.write(Event::Hash { taken, digest: self.digest.value() });
+        }
+        if let Some(foretold) = &mut self.foretold {
+            foretold.has_paused = false;
+        }
+    }
+
+    /// Replay: what the cycle that comes will find.
+    pub(super) fn foretell(&mut self, event: &Event) {
+        let foretold = self.foretold.get_or_insert(Foretold { has_paused: false, journal: self.journal });
+        match *event {
+            Event::Journal(health) => foretold.journal = health,
+            Event::Paused => foretold.has_paused = true,
+            Event::KillWord { word, bits } => self.kill.restore(word, bits),
+            Event::Killed { generation } => self.kill.restore_generation(generation),
+            Event::Full { lane, sent } => {
+                for venue in &mut self.venues {
+                    venue.orders.take_only(lane, sent);
+                    venue.cancels.take_only(lane, sent);
+                }
+                self.shards.iter_mut().for_each(|shard| shard.updates.take_only(lane, sent));
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what the cold plane wants.
+    pub(super) fn on_command(&mut self, command: &RiskCommand) {
+        self.tap.write(Event::Command(*command));
+        match command {
+            RiskCommand::SetTradingState(state) => self.set_trading_state(*state),
+            RiskCommand::CancelAll => self.cancel_all(),
+            RiskCommand::TakeLimits => self.take_limits(),
+            RiskCommand::TakeOverride => self.take_override(),
+            RiskCommand::Reset(strategy) => self.reset(*strategy),
+            RiskCommand::Clock { venue, offset_ns } => self.on_clock(*venue, *offset_ns),
+            RiskCommand::ClockJump { by_ns } => self.on_clock_jump(*by_ns),
+        }
+    }
+
     /// Reads the kill switch, and lets what is killed now be canceled. A kill of the engine also halts, and a release does
     /// not take that back: trading begins again when a person sets the trading state, not before.
     pub(super) fn read_kill_word(&mut self) -> usize {
@@ -224,6 +331,11 @@ impl Core {
             return 0;
         }
         let before = std::mem::replace(&mut self.kills, self.kill.read());
+        for (word, bits) in self.kills.changes(&before) {
+            self.tap.write(Event::KillWord { word, bits });
+        }
+        self.tap.write(Event::Killed { generation: self.kills.generation() });
+        self.digest.fold(self.kills.generation());
         self.sweep_killed(&before);
         let generation = i128::from(self.kills.generation());
         if self.kills.has(KillScope::Engine) {
@@ -290,6 +402,7 @@ impl Core {
         }
         if state != self.trading_state {
             let values = (i128::from(self.trading_state as u8), i128::from(state as u8));
+            self.digest.fold(u64::from(state as u8));
             self.trading_state = state;
             self.notify(Notice::new(NoticeCode::TradingStateChanged, self.now).values(values.0, values.1));
         }
@@ -304,6 +417,7 @@ impl Core {
 
     /// Values what is held at the newest top of book; a mark of no instrument is the shard's heartbeat.
     pub(super) fn on_mark(&mut self, shard: usize, mark: &Mark) {
+        self.tap.write(Event::Mark { shard: number(shard), mark: *mark });
         if mark.instrument == InstrumentId::NONE {
             return self.on_heartbeat(shard);
         }
@@ -345,6 +459,7 @@ impl Core {
                 return sent;
             }
             waiting.denials.pop_front();
+            self.tap.touch();
             sent += 1;
         }
         while let Some(slot) = self.shards.get(shard).and_then(|waiting| waiting.dirty.front().copied()) {
@@ -354,6 +469,7 @@ impl Core {
                 return sent;
             }
             waiting.dirty.pop_front();
+            self.tap.touch();
             if let Some(record) = self.orders.at_mut(slot) {
                 record.is_dirty = false;
             }

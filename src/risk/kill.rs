@@ -95,6 +95,18 @@ impl KillSwitch {
         self.0.generation.fetch_add(1, Ordering::Release);
     }
 
+    /// Replay: makes the table what it was when risk read it, word by word, and its generation last.
+    pub fn restore(&self, word: u8, bits: u64) {
+        if let Some(word) = self.0.words.get(usize::from(word)) {
+            word.store(bits, Ordering::Relaxed);
+        }
+    }
+
+    /// Replay: the generation that risk read.
+    pub fn restore_generation(&self, generation: u64) {
+        self.0.generation.store(generation, Ordering::Release);
+    }
+
     /// A number that changes with every kill and release.
     #[inline]
     #[must_use]
@@ -123,6 +135,12 @@ impl Kills {
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The words that are not as they were in `before`, with their numbers.
+    pub(super) fn changes<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (u8, u64)> + 'a {
+        let words = self.words.iter().zip(&before.words).zip(0..);
+        words.filter(|((now, before), _)| now != before).map(|((now, _), word)| (word, *now))
     }
 
     /// Whether this very scope is killed; a wider one may be.

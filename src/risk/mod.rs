@@ -9,6 +9,7 @@
 //! Everything fails closed: what is not permitted, configured or known is denied. Cancels always pass.
 
 mod approved;
+mod binary;
 mod books;
 mod breakers;
 mod budget;
@@ -18,6 +19,7 @@ mod change;
 mod config;
 pub mod controls;
 mod core;
+mod digest;
 mod drift;
 mod executions;
 mod exposure;
@@ -29,6 +31,7 @@ mod latches;
 mod limits;
 mod order_table;
 mod orders;
+mod outlet;
 mod overrides;
 mod own_book;
 mod parents;

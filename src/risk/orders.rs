@@ -4,7 +4,7 @@ use super::approved::Approved;
 use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::controls::{self, Facts, Rate, Replaced, Terms};
-use super::core::Core;
+use super::core::{Core, number};
 use super::drift::Drift;
 use super::exposure::Exposure;
 use super::order_table::OrderRecord;
@@ -13,8 +13,8 @@ use super::recent::Recent;
 use super::resting::OpenOrders;
 use super::transitions::OrderEvent;
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Notice, NoticeCode, Order, OrderIntent, OrderStatus, OrderUpdate, Price,
-    Quantity, TradingState,
+    ClientOrderId, Denial, DenialReason, Event, Notice, NoticeCode, Order, OrderIntent, OrderStatus, OrderUpdate,
+    Price, Quantity, TradingState,
 };
 
 const NO_EXPOSURE: Exposure = Exposure::NONE;
@@ -27,6 +27,7 @@ static NOTHING_SENT: OrderToTrade = OrderToTrade::NONE;
 impl Core {
     /// Judges an intent from this shard.
     pub(super) fn on_intent(&mut self, shard: usize, intent: &OrderIntent) {
+        self.tap.write(Event::Intent { shard: number(shard), intent: *intent });
         self.now = self.now.max(intent.decided_ns);
         self.counters.intents.increment();
         let order = &intent.order;
@@ -160,6 +161,7 @@ impl Core {
             strategy_breakers: strategy.map_or(&NO_BREAKERS, |strategy| &strategy.breakers),
             account_breakers: venue.map_or(&NO_ACCOUNT, |venue| &venue.breakers),
             is_reconciled: venue.is_some_and(|venue| venue.reconciliation.is_reconciled),
+            journal: self.journal,
             is_shard_silent: self.is_silent(order.strategy),
             identity: self.identity.as_ref(),
         }
@@ -205,6 +207,8 @@ impl Core {
             && venue.orders.try_send(approved).is_ok()
         {
             venue.has_sent = true;
+            self.tap.write(Event::Approved { order, only_if_unfilled: is_exclusive });
+            self.digest.fold(order.client_order_id.0);
             self.count_message(order.strategy, order.instrument);
             self.remember(intent);
             self.counters.approved.increment();
@@ -274,6 +278,9 @@ impl Core {
     }
 
     pub(super) fn count_denial(&mut self, id: &ClientOrderId, instrument: crate::types::InstrumentId, denial: &Denial) {
+        self.tap.write(Event::Denied { client_order_id: *id, denial: *denial });
+        self.digest.fold(id.0 ^ denial.reason as u64);
+        self.digest.fold_wide(denial.limit ^ denial.observed);
         self.counters.denied.increment();
         let index = DenialReason::ALL.iter().position(|&reason| reason == denial.reason);
         if let Some(count) = index.and_then(|index| self.denied.get_mut(index)) {

@@ -2,19 +2,20 @@
 
 use super::books::Holding;
 use super::budget::Budget;
-use super::core::Core;
+use super::core::{Core, number};
 use super::executions::Owner;
 use super::external::is_external;
 use super::order_table::{CancelStep, OrderRecord};
 use super::transitions::{Next, OrderEvent, next};
 use crate::portfolio::Fill;
 use crate::types::{
-    ClientOrderId, DenialReason, ExecutionReport, GatewayMessage, InstrumentId, Money, Notice, NoticeCode, OrderStatus,
-    Price, Quantity, ReportKind, SessionState, StrategyId, TradingState, VenueId,
+    ClientOrderId, DenialReason, Event, ExecutionReport, GatewayMessage, InstrumentId, Money, Notice, NoticeCode,
+    OrderStatus, Price, Quantity, ReportKind, SessionState, StrategyId, TradingState, VenueId,
 };
 
 impl Core {
-    pub(super) fn on_gateway(&mut self, message: &GatewayMessage) {
+    pub(super) fn on_gateway(&mut self, venue: usize, message: &GatewayMessage) {
+        self.tap.write(Event::Gateway { venue: VenueId(number(venue)), message: *message });
         match message {
             GatewayMessage::Report(report) => self.on_report(report),
             GatewayMessage::Session { venue, state, received_ns } => {
@@ -237,6 +238,8 @@ impl Core {
             record.reason = DenialReason::None;
         }
         let after = *record;
+        self.digest.fold(after.order.client_order_id.0 ^ u64::from(after.status as u8));
+        self.digest.fold(after.filled.0.cast_unsigned());
         self.orders.list(slot);
         self.keep_own(slot);
         self.reserve_due(slot);

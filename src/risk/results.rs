@@ -209,6 +209,7 @@ impl Core {
         let limits = *self.limits.strategy(strategy);
         let Some(results) = self.books.results.get_mut(strategy.index()) else { return };
         results.count(&self.books.rates);
+        self.digest.fold_wide(results.profit.0);
         let trips = results.trip(&limits);
         self.latch_changed(strategy);
         for (reason, limit, found) in trips.into_iter().flatten() {
@@ -276,6 +277,7 @@ impl Core {
         if day <= self.day {
             return;
         }
+        self.tap.touch();
         self.day = day;
         for index in 0..self.books.results.len() {
             let Some(results) = self.books.results.get_mut(index) else { continue };

@@ -10,9 +10,10 @@ use super::worth::QuoteWorth;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Receiver;
 use crate::pipeline::stage::Stage;
+use crate::pipeline::tap::Tap;
 use crate::portfolio::{Ledger, Rates};
 use crate::types::{
-    AssetId, CancelIntent, DenialReason, GatewayMessage, InstrumentId, Mark, Money, OrderIntent, RiskCommand,
+    AssetId, CancelIntent, DenialReason, Event, GatewayMessage, InstrumentId, Mark, Money, OrderIntent, RiskCommand,
     StrategyId, Timestamp, TradingState, VenueId,
 };
 
@@ -64,6 +65,25 @@ impl Risk {
             marks: lanes.marks,
             core: Core::new(config, outputs, kill, counters),
         })
+    }
+
+    /// From now on everything that it takes and decides is written down.
+    #[must_use]
+    pub fn with_journal(mut self, tap: Tap) -> Self {
+        self.core.tap = tap;
+        self
+    }
+
+    /// Replay: tells, before a poll, what it will find that no lane carries: kills, pauses, lanes that are full, a journal
+    /// that is behind. From the first call on, risk looks at none of them itself.
+    pub fn foretell(&mut self, event: &Event) {
+        self.core.foretell(event);
+    }
+
+    /// Everything that risk came to, as one number: the same after the same inputs.
+    #[must_use]
+    pub const fn digest(&self) -> u64 {
+        self.core.digest.value()
     }
 
     /// States what an account began with, before the first fill.
@@ -149,20 +169,12 @@ impl Risk {
 impl Stage for Risk {
     fn poll(&mut self, now: Timestamp) -> usize {
         let Self { commands, reports, cancels, orders, marks, core } = self;
-        core.now = core.now.max(now);
+        core.begin_cycle(now);
         core.turn_day();
         let mut work = core.read_kill_word();
-        work += commands.drain(COMMANDS_PER_CYCLE, |command| match command {
-            RiskCommand::SetTradingState(state) => core.set_trading_state(*state),
-            RiskCommand::CancelAll => core.cancel_all(),
-            RiskCommand::TakeLimits => core.take_limits(),
-            RiskCommand::TakeOverride => core.take_override(),
-            RiskCommand::Reset(strategy) => core.reset(*strategy),
-            RiskCommand::Clock { venue, offset_ns } => core.on_clock(*venue, *offset_ns),
-            RiskCommand::ClockJump { by_ns } => core.on_clock_jump(*by_ns),
-        });
-        for lane in reports {
-            work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(message));
+        work += commands.drain(COMMANDS_PER_CYCLE, |command| core.on_command(command));
+        for (venue, lane) in reports.iter_mut().enumerate() {
+            work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(venue, message));
         }
         for (shard, lane) in cancels.iter_mut().enumerate() {
             let limit = core.shards.get(shard).map_or(0, |waiting| CANCELS_PER_CYCLE - waiting.held.len());
@@ -190,6 +202,7 @@ impl Stage for Risk {
         }
         work += core.report_positions();
         work += core.report_latches();
+        core.end_cycle();
         if work == 0 {
             core.orders.warm();
         }

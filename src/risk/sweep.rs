@@ -10,8 +10,8 @@ use super::kill::{KillScope, Kills};
 use super::order_table::{CancelStep, OrderRecord};
 use super::transitions::OrderEvent;
 use crate::types::{
-    CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Notice, NoticeCode, SessionState, StrategyId,
-    TimeInForce, Timestamp, TradingState, VenueId,
+    CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, Notice, NoticeCode, SessionState,
+    StrategyId, TimeInForce, Timestamp, TradingState, VenueId,
 };
 use std::collections::VecDeque;
 
@@ -112,6 +112,7 @@ impl Core {
     pub(super) fn sweep(&mut self) -> usize {
         self.end_day();
         let Some(left) = self.sweep.left else { return self.retry_cancels() };
+        self.tap.touch();
         let left = left.min(self.orders.open_count());
         let rest = left.saturating_sub(OPEN_PER_CYCLE);
         for place in rest..left {
@@ -155,6 +156,7 @@ impl Core {
     fn end_day(&mut self) {
         let day = day_of(self.now);
         if day > std::mem::replace(&mut self.sweep.day, day) {
+            self.tap.touch();
             self.start_sweep();
         }
     }
@@ -206,6 +208,7 @@ impl Core {
         if self.sweep.retries.is_empty() || self.now < self.sweep.retry_at {
             return 0;
         }
+        self.tap.touch();
         let mut next = Timestamp::UNKNOWN;
         let mut place = 0;
         while let Some(&slot) = self.sweep.retries.get(place) {
@@ -252,6 +255,7 @@ impl Core {
                 return sent;
             }
             mass.pop_front();
+            self.tap.write(Event::Canceling(intent));
             sent += 1;
             self.counters.cancels.increment();
             self.count_message(StrategyId::NONE, instrument);

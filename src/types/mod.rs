@@ -3,6 +3,8 @@
 //! Numbers are integers at a stated decimal precision ([`fixed`], [`money`]); names are dense ids ([`ids`]); what the
 //! stages say to each other are `Copy` structs whose sizes are asserted where they are defined ([`message`]).
 
+pub mod binary;
+pub mod entry;
 pub mod fixed;
 pub mod ids;
 pub mod instrument;
@@ -12,6 +14,8 @@ pub mod notice;
 pub mod order;
 pub mod time;
 
+pub use binary::Binary;
+pub use entry::{Entry, Event, JournalHealth, Outgoing};
 pub use fixed::{FixedText, ParseFixedError, Price, Quantity, format_fixed, parse_fixed};
 pub use ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
 pub use instrument::{Instrument, InstrumentStatus, Instruments, Symbol};

@@ -339,6 +339,8 @@ pub enum DenialReason {
     ExecStreamDown = 3500,
     /// C37: the venue's clock and ours are too far apart, or ours has jumped.
     ClockSkew = 3700,
+    /// C38: the journal has no room for orders, or cannot be written.
+    JournalUnavailable = 3800,
     /// C39: the strategy's thread is stuck, or its orders come too late.
     StrategyStalled = 3900,
     /// C40: a limit that this check needs is not configured.
@@ -353,7 +355,7 @@ pub enum DenialReason {
 
 impl DenialReason {
     /// Every reason but [`DenialReason::None`], in order of number.
-    pub const ALL: [Self; 70] = [
+    pub const ALL: [Self; 71] = [
         Self::LaneFull,
         Self::GatewayBusy,
         Self::OrderTableFull,
@@ -419,6 +421,7 @@ impl DenialReason {
         Self::TooManyUnknown,
         Self::ExecStreamDown,
         Self::ClockSkew,
+        Self::JournalUnavailable,
         Self::StrategyStalled,
         Self::LimitNotConfigured,
         Self::ConfigChangeTooLarge,
@@ -496,6 +499,7 @@ impl DenialReason {
             Self::TooManyUnknown => "TOO_MANY_UNKNOWN",
             Self::ExecStreamDown => "EXEC_STREAM_DOWN",
             Self::ClockSkew => "CLOCK_SKEW",
+            Self::JournalUnavailable => "JOURNAL_UNAVAILABLE",
             Self::StrategyStalled => "STRATEGY_STALLED",
             Self::LimitNotConfigured => "LIMIT_NOT_CONFIGURED",
             Self::ConfigChangeTooLarge => "CONFIG_CHANGE_TOO_LARGE",

@@ -8,8 +8,8 @@
 //! Controls are pure: they change nothing, and all of them together look at one order of one strategy at one instant.
 
 use crate::types::{
-    ClientOrderId, Denial, DenialReason, Instrument, Order, OrderIntent, Price, Quantity, SessionState, Side,
-    Timestamp, TradingState,
+    ClientOrderId, Denial, DenialReason, Instrument, JournalHealth, Order, OrderIntent, Price, Quantity, SessionState,
+    Side, Timestamp, TradingState,
 };
 
 use super::breakers::{AccountBreakers, StrategyBreakers};
@@ -87,6 +87,7 @@ controls_in_order! {
     c34_unknown,
     c35_exec_stream,
     c37_clock,
+    c38_journal,
     c39_stalled,
     c41_identity,
 }
@@ -190,6 +191,8 @@ pub struct Facts<'a> {
     pub account_breakers: &'a AccountBreakers,
     /// Whether a round of reconciliation has ended at the venue since its session came up.
     pub is_reconciled: bool,
+    /// How far the journal is behind.
+    pub journal: JournalHealth,
     /// Whether nothing was heard of the strategy's shard for too long.
     pub is_shard_silent: bool,
     /// Why nothing may be sent, where keys, mode, program or configuration do not belong together.

@@ -10,8 +10,8 @@ use crate::risk::{
     ParentFacts, Permission, QuoteWorth, RateLimit, Recent, Results, StrategyLimits, Worth, wide,
 };
 use crate::types::{
-    AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, MarketStamp, Money, Order, OrderIntent, Price,
-    SessionState, StrategyId, Symbol, Timestamp, VenueId,
+    AssetId, ClientOrderId, Instrument, InstrumentId, InstrumentStatus, JournalHealth, MarketStamp, Money, Order,
+    OrderIntent, Price, SessionState, StrategyId, Symbol, Timestamp, VenueId,
 };
 pub(super) use crate::types::{Denial, DenialReason, Quantity, Side, TradingState};
 
@@ -161,6 +161,7 @@ impl Case {
             strategy_breakers: &StrategyBreakers::NONE,
             account_breakers: &self.account_breakers,
             is_reconciled: true,
+            journal: JournalHealth::Ample,
             is_shard_silent: false,
             identity: None,
         })
@@ -182,6 +183,6 @@ pub(super) fn denied(reason: DenialReason, limit: i128, observed: i128) -> Resul
 #[test]
 fn every_control_lets_a_good_order_pass() {
     assert_eq!(Case::new().with(super::evaluate), Ok(()));
-    assert_eq!(super::CONTROLS.len(), 37);
+    assert_eq!(super::CONTROLS.len(), 38);
     assert!(super::CONTROLS.is_sorted(), "evaluated in the order of their numbers");
 }

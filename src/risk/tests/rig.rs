@@ -1,8 +1,10 @@
 //! The risk stage with both ends of every lane in hand: two strategies on two shards, two instruments of one venue.
 
+use crate::backtest::{Blob, RiskReplay, RiskStart};
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::{Full, Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
+use crate::pipeline::tap::{Drain, Tap};
 use crate::risk::*;
 use crate::types::*;
 use crossbeam::channel;
@@ -27,6 +29,9 @@ pub struct Rig {
     pub retired_limits: channel::Receiver<Box<LimitsTable>>,
     pub overrides: channel::Sender<Override>,
     sequence: u64,
+    drain: Drain,
+    /// What risk wrote down so far.
+    pub entries: Vec<Entry>,
 }
 
 pub fn instruments() -> Instruments {
@@ -145,7 +150,9 @@ impl Rig {
             overrides: overrides_in,
         };
         let (kill, counters) = (KillSwitch::new(), Shared::<RiskCounters>::default());
-        let mut risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
+        let (tap, drain) = Tap::new();
+        let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
+        let mut risk = risk.with_journal(tap);
         for asset in 0..config.instruments.assets().len() {
             risk.start_balance(VenueId(0), AssetId(asset as u16), RICH);
         }
@@ -169,6 +176,8 @@ impl Rig {
             retired_limits,
             overrides,
             sequence: 0,
+            drain,
+            entries: Vec::new(),
         };
         rig.session(SessionState::Ready);
         rig.poll();
@@ -176,7 +185,43 @@ impl Rig {
     }
 
     pub fn poll(&mut self) -> usize {
-        self.risk.poll(self.now)
+        let work = self.risk.poll(self.now);
+        self.drain.drain(|entry| self.entries.push(*entry));
+        work
+    }
+
+    /// Runs a second risk on what this one wrote down, which must come to the same by the same way. `balances` are those that
+    /// the account began with besides the usual ones, `blobs` what commands took.
+    pub fn replays(&self, config: &RiskConfig, balances: &[(AssetId, i128)], blobs: &[Blob]) -> Result<(), String> {
+        let rich = (0..config.instruments.assets().len()).map(|asset| (AssetId(asset as u16), RICH));
+        let balances = rich.chain(balances.iter().map(|(asset, amount)| (*asset, Money(*amount))));
+        let balances = balances.map(|balance| (VenueId(0), balance)).collect();
+        let start = RiskStart { config: config.clone(), balances, venues: 1, shards: 2 };
+        let mut bytes = Vec::new();
+        Blob::Start(Box::new(start)).put(&mut bytes);
+        let Some(Blob::Start(start)) = Blob::take(&mut bytes.as_slice()) else { return Err("the start".to_owned()) };
+        let mut replay = RiskReplay::new(&start).map_err(|error| error.to_string())?;
+        for blob in blobs {
+            match blob {
+                Blob::Limits(limits) => replay.take_limits(limits.clone()),
+                Blob::Override(entry) => replay.take_override(*entry),
+                Blob::Start(_) => return Err("a second start".to_owned()),
+            }
+        }
+        for entry in &self.entries {
+            replay.next(entry).map_err(|difference| format!("{difference:#?}"))?;
+        }
+        replay.finish().map_err(|difference| format!("{difference:#?}"))?;
+        let (live, again) = (&self.risk, replay.risk());
+        let held = |risk: &Risk| {
+            let facts = |held: &Holding| (held.position, held.exposure, held.capital, held.trading_state);
+            risk.holdings().iter().map(facts).collect::<Vec<_>>()
+        };
+        let states = [live, again].map(|risk| (risk.digest(), held(risk)));
+        if states[0] != states[1] {
+            return Err(format!("the state after {} entries: {states:#?}", self.entries.len()));
+        }
+        Ok(())
     }
 
     pub fn settle(&mut self) {

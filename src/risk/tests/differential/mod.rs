@@ -10,6 +10,7 @@ mod swarm;
 
 use super::reference::{CONTROLS, Event, History, World, judge};
 use super::rig::Rig;
+use crate::backtest::Blob;
 use crate::risk::{RiskConfig, controls};
 use crate::types::*;
 use proptest::prelude::Rng;
@@ -19,13 +20,14 @@ use std::fmt::Debug;
 use swarm::Swarm;
 
 /// Reasons that other parts of the engine give, and one that C05 leaves nothing to: what is unknown is not permitted.
-const ELSEWHERE: [DenialReason; 6] = [
+const ELSEWHERE: [DenialReason; 7] = [
     DenialReason::LaneFull,
     DenialReason::OrderIdExhausted,
     DenialReason::StrategyNotRunning,
     DenialReason::StrategyBurst,
     DenialReason::UnknownInstrument,
     DenialReason::ConfigChangeTooLarge,
+    DenialReason::JournalUnavailable,
 ];
 
 /// A small random source over proptest's, by seed.
@@ -101,6 +103,8 @@ struct Comparison {
     balances: Vec<(AssetId, i128)>,
     rig: Rig,
     history: History,
+    /// What commands took.
+    blobs: Vec<Blob>,
 }
 
 impl Comparison {
@@ -110,7 +114,7 @@ impl Comparison {
         for (asset, amount) in &swarm.balances {
             rig.risk.start_balance(VenueId(0), *asset, Money(*amount));
         }
-        Self { config, balances: swarm.balances.clone(), rig, history: History::new() }
+        Self { config, balances: swarm.balances.clone(), rig, history: History::new(), blobs: Vec::new() }
     }
 
     fn world(&self) -> World<'_> {
@@ -189,10 +193,12 @@ impl Comparison {
             Event::Gateway(message) => rig.reports.try_send(*message).expect("room"),
             Event::Command(command) => rig.commands.try_send(*command).expect("room"),
             Event::Limits(limits) => {
+                self.blobs.push(Blob::Limits(limits.clone()));
                 rig.limits.try_send(limits.clone()).expect("room");
                 rig.commands.try_send(RiskCommand::TakeLimits).expect("room");
             }
             Event::Override(wanted) => {
+                self.blobs.push(Blob::Override(*wanted));
                 rig.overrides.try_send(*wanted).expect("room");
                 rig.commands.try_send(RiskCommand::TakeOverride).expect("room");
             }
@@ -256,7 +262,8 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
         let is_held = |order: &Order| comparison.rig.risk.orders().get(order.client_order_id).is_some();
         orders.extend(order.filter(|order| is_held(order) || random.one_in(10)));
     }
-    Ok(())
+    let Comparison { config, balances, rig, blobs, .. } = &comparison;
+    rig.replays(config, balances, blobs).map_err(|difference| format!("seed {seed}, in replay: {difference}"))
 }
 
 /// Runs seeds from the first on until there were so many events, on so many threads.

@@ -46,6 +46,8 @@ pub const CONTROLS: &[&str] = &[
     "c34_unknown",
     "c35_exec_stream",
     "c37_clock",
+    // Of the journal alone, which is never behind here.
+    "c38_journal",
     "c39_stalled",
     "c41_identity",
 ];

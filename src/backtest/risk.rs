@@ -1,0 +1,303 @@
+//! Risk again, from its entries.
+
+use crate::metrics::{RiskCounters, Shared};
+use crate::pipeline::lane::{Receiver, Sender, lane};
+use crate::pipeline::stage::Stage;
+use crate::pipeline::tap::{Drain, Tap};
+use crate::risk::{
+    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskConfigError, RiskLanes, approved_lane,
+};
+use crate::types::binary::{binary_enum, binary_struct};
+use crate::types::{
+    AssetId, Binary, CancelIntent, Entry, Event, GatewayMessage, Latch, Mark, Money, Notice, OrderIntent, OrderUpdate,
+    PositionReport, RiskCommand, VenueId,
+};
+use crossbeam::channel;
+use std::collections::VecDeque;
+
+/// More than risk takes from one lane, or puts into one, in a poll.
+const LANE: usize = 4_096;
+/// Commands that one poll takes.
+const COMMANDS: usize = 16;
+
+/// What risk began with.
+#[derive(Clone, Debug)]
+pub struct RiskStart {
+    /// Its configuration.
+    pub config: RiskConfig,
+    /// What each account began with.
+    pub balances: Vec<(VenueId, (AssetId, Money))>,
+    /// How many venues there are.
+    pub venues: u8,
+    /// How many shards there are.
+    pub shards: u8,
+}
+
+binary_struct!(RiskStart { config, balances, venues, shards });
+
+/// What is written down beside entries, before the entry that needs it.
+#[derive(Clone, Debug)]
+pub enum Blob {
+    /// An engine start.
+    Start(Box<RiskStart>),
+    /// Limits that a [`RiskCommand::TakeLimits`] takes.
+    Limits(Box<LimitsTable>),
+    /// What a [`RiskCommand::TakeOverride`] takes.
+    Override(Override),
+}
+
+binary_enum!(Blob { 0 = Start(start), 1 = Limits(limits), 2 = Override(entry) });
+
+impl<T: Binary> Binary for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        T::take(from).map(Self::new)
+    }
+}
+
+/// Where replay and journal part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What the journal has; none where the stage wrote more than was written live.
+    pub recorded: Option<Entry>,
+    /// What the stage wrote in replay; none where it wrote less.
+    pub replayed: Option<Entry>,
+}
+
+/// Risk under replay.
+pub struct RiskReplay {
+    risk: Risk,
+    drain: Drain,
+    /// Entries of the cycle that is being read.
+    cycle: Vec<Entry>,
+    written: Vec<Entry>,
+    limits: VecDeque<Box<LimitsTable>>,
+    overrides: VecDeque<Override>,
+    /// Sequence of the newest entry that was compared.
+    compared: u64,
+    lanes: Lanes,
+}
+
+/// The outer ends of risk's lanes.
+struct Lanes {
+    commands: Sender<RiskCommand>,
+    reports: Vec<Sender<GatewayMessage>>,
+    cancels: Vec<Sender<CancelIntent>>,
+    orders: Vec<Sender<OrderIntent>>,
+    marks: Vec<Sender<Mark>>,
+    gateway_orders: Vec<Receiver<Approved>>,
+    gateway_cancels: Vec<Receiver<CancelIntent>>,
+    updates: Vec<Receiver<OrderUpdate>>,
+    positions: Receiver<PositionReport>,
+    latches: Receiver<Latch>,
+    notices: Receiver<Notice>,
+    limits: channel::Sender<Box<LimitsTable>>,
+    retired_limits: channel::Receiver<Box<LimitsTable>>,
+    overrides: channel::Sender<Override>,
+}
+
+fn many<T: Copy + Default + Send + Sync + 'static>(count: u8) -> (Vec<Sender<T>>, Vec<Receiver<T>>) {
+    (0..count).map(|_| lane(LANE)).unzip()
+}
+
+fn lanes(venues: u8, shards: u8) -> (Lanes, RiskLanes) {
+    let (commands, commands_in) = lane(COMMANDS);
+    let (reports, reports_in) = many(venues);
+    let (cancels, cancels_in) = many(shards);
+    let (orders, orders_in) = many(shards);
+    let (marks, marks_in) = many(shards);
+    let (orders_out, gateway_orders) = (0..venues).map(|_| approved_lane(LANE)).unzip();
+    let (cancels_out, gateway_cancels) = many(venues);
+    let (updates_out, updates) = many(shards);
+    let (positions_out, positions) = lane(LANE);
+    let (notices_out, notices) = lane(LANE);
+    let (latches_out, latches) = lane(LANE);
+    let (limits, limits_in) = channel::bounded(COMMANDS);
+    let (retire_limits, retired_limits) = channel::bounded(2 * COMMANDS);
+    let (overrides, overrides_in) = channel::bounded(COMMANDS);
+    let inner = RiskLanes {
+        commands: commands_in,
+        reports: reports_in,
+        cancels: cancels_in,
+        orders: orders_in,
+        marks: marks_in,
+        gateway_orders: orders_out,
+        gateway_cancels: cancels_out,
+        updates: updates_out,
+        positions: positions_out,
+        latches: latches_out,
+        notices: notices_out,
+        limits: limits_in,
+        retired_limits: retire_limits,
+        overrides: overrides_in,
+    };
+    let outer = Lanes {
+        commands,
+        reports,
+        cancels,
+        orders,
+        marks,
+        gateway_orders,
+        gateway_cancels,
+        updates,
+        positions,
+        latches,
+        notices,
+        limits,
+        retired_limits,
+        overrides,
+    };
+    (outer, inner)
+}
+
+impl RiskReplay {
+    /// Risk as it was when an engine started.
+    ///
+    /// # Errors
+    /// What of the configuration does not fit.
+    pub fn new(start: &RiskStart) -> Result<Self, RiskConfigError> {
+        let (outer, inner) = lanes(start.venues, start.shards);
+        let mut risk = Risk::new(&start.config, inner, KillSwitch::new(), Shared::<RiskCounters>::default())?;
+        for &(venue, (asset, amount)) in &start.balances {
+            risk.start_balance(venue, asset, amount);
+        }
+        let (tap, drain) = Tap::new();
+        let mut risk = risk.with_journal(tap);
+        risk.foretell(&Event::Cycle);
+        Ok(Self {
+            risk,
+            drain,
+            cycle: Vec::new(),
+            written: Vec::new(),
+            limits: VecDeque::new(),
+            overrides: VecDeque::new(),
+            compared: 0,
+            lanes: outer,
+        })
+    }
+
+    /// The stage, as it is after the entries so far.
+    #[must_use]
+    pub const fn risk(&self) -> &Risk {
+        &self.risk
+    }
+
+    /// Sequence of the newest entry that replay has come to as well.
+    #[must_use]
+    pub const fn compared(&self) -> u64 {
+        self.compared
+    }
+
+    /// Limits that a later command takes.
+    pub fn take_limits(&mut self, limits: Box<LimitsTable>) {
+        self.limits.push_back(limits);
+    }
+
+    /// An override that a later command takes.
+    pub fn take_override(&mut self, entry: Override) {
+        self.overrides.push_back(entry);
+    }
+
+    /// The next entry. One that begins a cycle lets the one before it run.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn next(&mut self, entry: &Entry) -> Result<(), Difference> {
+        let is_next = entry.event == Event::Cycle && !self.cycle.is_empty();
+        let outcome = if is_next { self.run(false) } else { Ok(()) };
+        self.cycle.push(*entry);
+        outcome
+    }
+
+    /// Runs what is left. The last cycle may have been cut short by a crash: what it lacks is no difference.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn finish(&mut self) -> Result<(), Difference> {
+        if self.cycle.is_empty() { Ok(()) } else { self.run(true) }
+    }
+
+    fn run(&mut self, is_last: bool) -> Result<(), Difference> {
+        let Some(first) = self.cycle.first().copied() else { return Ok(()) };
+        for place in 0..self.cycle.len() {
+            if let Some(entry) = self.cycle.get(place).copied() {
+                self.feed(&entry.event);
+            }
+        }
+        self.risk.poll(first.at);
+        self.empty();
+        let (recorded, replayed) = (&self.cycle, &self.written);
+        let outcome = (0..recorded.len().max(replayed.len()))
+            .map(|place| Difference { recorded: recorded.get(place).copied(), replayed: replayed.get(place).copied() })
+            .find(|pair| pair.recorded != pair.replayed)
+            .filter(|pair| !(is_last && is_cut(pair, &self.cycle)));
+        self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
+        self.cycle.clear();
+        outcome.map_or(Ok(()), Err)
+    }
+
+    /// Lets risk find what it took.
+    fn feed(&mut self, event: &Event) {
+        let Lanes { commands, reports, cancels, orders, marks, limits, overrides, .. } = &mut self.lanes;
+        // The lanes hold more than a poll takes, so that nothing is refused; and were it, the comparison would show it.
+        let _ = match *event {
+            Event::Command(command) => {
+                if command == RiskCommand::TakeLimits
+                    && let Some(table) = self.limits.pop_front()
+                {
+                    let _ = limits.try_send(table);
+                }
+                if command == RiskCommand::TakeOverride
+                    && let Some(entry) = self.overrides.pop_front()
+                {
+                    let _ = overrides.try_send(entry);
+                }
+                commands.try_send(command)
+            }
+            Event::Gateway { venue, message } => send(reports, venue.0, message),
+            Event::Cancel { shard, intent } => send(cancels, shard, intent),
+            Event::Intent { shard, intent } => send(orders, shard, intent),
+            Event::Mark { shard, mark } => send(marks, shard, mark),
+            _ => {
+                self.risk.foretell(event);
+                Ok(())
+            }
+        };
+    }
+
+    /// Takes out of the lanes what risk put in.
+    fn empty(&mut self) {
+        let Self { drain, written, lanes, .. } = self;
+        written.clear();
+        drain.drain(|entry| written.push(*entry));
+        lanes.gateway_orders.iter_mut().for_each(|lane| _ = lane.drain(u64::MAX, |_| {}));
+        lanes.gateway_cancels.iter_mut().for_each(|lane| _ = lane.drain(u64::MAX, |_| {}));
+        lanes.updates.iter_mut().for_each(|lane| _ = lane.drain(u64::MAX, |_| {}));
+        lanes.positions.drain(u64::MAX, |_| {});
+        lanes.latches.drain(u64::MAX, |_| {});
+        lanes.notices.drain(u64::MAX, |_| {});
+        while lanes.retired_limits.try_recv().is_ok() {}
+    }
+}
+
+fn send<T: Copy + Send + Sync + 'static>(
+    lanes: &mut [Sender<T>],
+    place: u8,
+    message: T,
+) -> Result<(), crate::pipeline::lane::Full> {
+    lanes.get_mut(usize::from(place)).map_or(Ok(()), |lane| lane.try_send(message))
+}
+
+/// Whether a cycle that a crash cut short has, up to where it was cut, nothing else than replay came to. What was taken
+/// behind the cut is missing, so from there on they may differ.
+fn is_cut(difference: &Difference, cycle: &[Entry]) -> bool {
+    let newest = cycle.last().map_or(0, |entry| entry.sequence);
+    match (difference.recorded, difference.replayed) {
+        (None, Some(_)) => true,
+        (Some(recorded), _) => recorded.sequence == newest && matches!(recorded.event, Event::Full { .. }),
+        _ => false,
+    }
+}

@@ -1,0 +1,152 @@
+//! What a stage writes into the journal: what it took, in the order in which it took it, and what it decided.
+//!
+//! A stage is a pure function of what it takes, so its entries are all that replay needs: the same stage, fed with the
+//! taken ones, writes every entry again, the decided ones included. Entries stand in cycles: [`Event::Cycle`] names the
+//! instant at which the stage was polled, and what follows it up to the next one happened in that poll. A poll that
+//! changed nothing writes nothing.
+
+use super::ids::{ClientOrderId, VenueId};
+use super::message::{CancelIntent, GatewayMessage, Mark, OrderIntent, RiskCommand};
+use super::order::{Denial, Order};
+use super::time::Timestamp;
+
+/// One entry of a stage's journal lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The stage's own count of its entries, from 1; never resets while the stage lives.
+    pub sequence: u64,
+    /// The stage's instant.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What an entry says. Taken: what came from outside. Decided: what replay must come to again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Taken: the stage was polled at the entry's instant, and something came of it.
+    #[default]
+    Cycle,
+    /// Taken: entries were left out before this one, as there was no room. What follows cannot be replayed.
+    Gap {
+        /// How many.
+        count: u64,
+    },
+    /// Taken by risk: one word of the table of killed scopes has these bits now.
+    KillWord {
+        /// Which word.
+        word: u8,
+        /// Its bits.
+        bits: u64,
+    },
+    /// Taken by risk: the kill switch was read, with the words told before.
+    Killed {
+        /// The generation that was read.
+        generation: u64,
+    },
+    /// Taken by risk: a command. The n-th of a start that takes limits, or an override, takes the n-th blob of that kind:
+    /// they were written down before.
+    Command(RiskCommand),
+    /// Taken by risk: from a gateway.
+    Gateway {
+        /// Whose gateway.
+        venue: VenueId,
+        /// What it says.
+        message: GatewayMessage,
+    },
+    /// Taken by risk: a shard wants an order canceled.
+    Cancel {
+        /// Which shard.
+        shard: u8,
+        /// What it wants.
+        intent: CancelIntent,
+    },
+    /// Taken by risk: a shard wants an order sent.
+    Intent {
+        /// Which shard.
+        shard: u8,
+        /// What it wants.
+        intent: OrderIntent,
+    },
+    /// Taken by risk: the market of something held, or a shard's heartbeat.
+    Mark {
+        /// Which shard.
+        shard: u8,
+        /// The market.
+        mark: Mark,
+    },
+    /// Taken by risk: how far the journal is behind.
+    Journal(JournalHealth),
+    /// Taken by risk: its thread, or all of them, stood still, so that no shard is blamed for a silence.
+    Paused,
+    /// Taken by risk: an outgoing lane took this many messages in this cycle, and no more.
+    Full {
+        /// Which lane.
+        lane: Outgoing,
+        /// How many it took.
+        sent: u32,
+    },
+    /// Decided by risk: the order passed, and is on its way as it stands here.
+    Approved {
+        /// As it is sent.
+        order: Order,
+        /// Whether it may take another's place only while that one has no fill.
+        only_if_unfilled: bool,
+    },
+    /// Decided by risk: the order was denied.
+    Denied {
+        /// Which.
+        client_order_id: ClientOrderId,
+        /// Why.
+        denial: Denial,
+    },
+    /// Decided by risk: a cancel is on its way.
+    Canceling(CancelIntent),
+    /// Decided: what the stage's state comes to, as one number.
+    Hash {
+        /// How many entries were taken so far.
+        taken: u64,
+        /// The number.
+        digest: u64,
+    },
+}
+
+/// How far the journal is behind, in what it means for trading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum JournalHealth {
+    /// There is room, and what was written is kept.
+    #[default]
+    Ample,
+    /// The room for orders is used up, or the disk is nearly full: no new orders.
+    Short,
+    /// Half of the reserve is used up: cancels only, until a person has looked.
+    Scarce,
+    /// The reserve is used up, or the log cannot be written: everything is canceled.
+    Gone,
+}
+
+/// A lane out of risk, named in [`Event::Full`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outgoing {
+    /// None.
+    #[default]
+    None,
+    /// Approved orders to the gateway of this venue.
+    Orders(u8),
+    /// Cancels to the gateway of this venue.
+    Cancels(u8),
+    /// Order updates to this shard.
+    Updates(u8),
+}
+
+impl Event {
+    /// Whether it came from outside: what replay feeds to the stage.
+    #[must_use]
+    pub const fn is_taken(&self) -> bool {
+        !matches!(self, Self::Approved { .. } | Self::Denied { .. } | Self::Canceling(_) | Self::Hash { .. })
+    }
+}
+
+const _: () = assert!(size_of::<Entry>() <= 192);
