@@ -120,6 +120,9 @@ pub mod exchange;
 
 pub mod metrics;
 
+#[allow(clippy::disallowed_macros, reason = "cold: a thread of its own, which waits for the disk")]
+pub mod journal;
+
 #[allow(clippy::disallowed_macros, reason = "cold: read at start")]
 pub mod config;
 

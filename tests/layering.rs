@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "gateway",
         &["types", "venue", "risk::Approved", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"],
     ),
+    ("journal", &["types", "pipeline::lane"]),
     ("exchange", &["types", "book", "venue", "matching", "portfolio"]),
 ];
 
