@@ -49,7 +49,7 @@ impl Track {
         }
         let chain = record::chained(self.chain, parsed.checksum);
         if parsed.chain != chain {
-            return Err(Flaw::Chain { found: parsed.chain });
+            return Err(Flaw::Chain { due: chain, found: parsed.chain });
         }
         if parsed.batch != self.batch {
             return Err(Flaw::Batch { due: self.batch, found: parsed.batch });
@@ -122,7 +122,8 @@ impl Cursor {
             stated_end: header.segment_bytes,
             file_end,
             offset: RECORDS_START,
-            buffer: vec![0; BUFFER_BYTES],
+            // No record is larger than its segment.
+            buffer: vec![0; BUFFER_BYTES.min(bytes::length(header.segment_bytes))],
             at: 0,
             filled: 0,
         })

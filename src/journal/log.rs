@@ -350,6 +350,12 @@ impl Log {
         &self.disk
     }
 
+    /// Where the next batch will stand.
+    #[cfg(test)]
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     #[cfg(test)]
     pub(super) fn is_next_segment_ready(&self) -> bool {
         self.reserve.is_ready()

@@ -90,7 +90,7 @@ pub enum Flaw {
     /// The padding is not zero.
     Padding,
     /// The chain word differs.
-    Chain { found: u32 },
+    Chain { due: u32, found: u32 },
     /// Another sequence than the one that is due.
     Sequence { found: u64 },
     /// A stage that there is not.
@@ -103,11 +103,11 @@ pub enum Flaw {
 
 impl Flaw {
     /// Whether a write that was cut short can have left this. It cannot leave a record that is sound by itself and yet not
-    /// the one that is due. (It can leave one whose chain word, alone in the next sector, is still blank.)
+    /// the one that is due. (It can leave one whose chain word, which is last, is blank or cut.)
     pub(super) fn is_tear(self) -> bool {
         match self {
             Self::Length { .. } | Self::PastEnd | Self::Cut | Self::Hole | Self::Checksum => true,
-            Self::Chain { found } => found == 0,
+            Self::Chain { due, found } => (0..4).any(|bytes| found == due & !(u32::MAX << (8 * bytes))),
             Self::Padding
             | Self::Sequence { .. }
             | Self::Stage { .. }
