@@ -88,7 +88,7 @@ impl Log {
             return Err(JournalError::Refused(Refusal::Epoch { last: end.epoch, found: identity.epoch }));
         }
         let (min, max) = (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
-        if !(min..=max).contains(&config.segment_bytes) || config.segment_bytes % 4096 != 0 {
+        if !(min..=max).contains(&config.segment_bytes) || !config.segment_bytes.is_multiple_of(4096) {
             return Err(JournalError::Refused(Refusal::SegmentBytes { bytes: config.segment_bytes, min, max }));
         }
         if !recovered.has_checkpoint {
@@ -225,6 +225,10 @@ impl Log {
         let last = batch.bytes.get_mut(batch.last_start..).unwrap_or_default();
         record::mark_batch_end(last);
         self.chain = record::seal(last, self.seed, batch.last_chain);
+        debug_assert!(
+            record::is_batch(&batch.bytes, self.seed, self.durable_seq + 1, self.durable_chain),
+            "unreadable"
+        );
         let name = || segment::name(self.header.number);
         disk::write_whole(self.file.as_ref(), self.offset, &batch.bytes)
             .map_err(|error| JournalError::disk(&name(), "writing")(error))?;

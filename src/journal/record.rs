@@ -296,6 +296,22 @@ pub(super) fn mark_batch_end(record: &mut [u8]) {
     }
 }
 
+/// Whether these bytes are whole records, one after the other from `seq` and `chain` on, the last one ending the batch:
+/// what is about to be written, read as a reader will.
+pub(super) fn is_batch(mut bytes: &[u8], seed: Seed, mut seq: u64, mut chain: u32) -> bool {
+    let mut is_ended = false;
+    while let Ok(Some((payload_bytes, size))) = measure(bytes) {
+        let Some((record, rest)) = bytes.split_at_checked(size) else { return false };
+        let Ok(parsed) = parse(record, payload_bytes, seed) else { return false };
+        chain = chained(chain, parsed.checksum);
+        if is_ended || parsed.seq != seq || parsed.chain != chain {
+            return false;
+        }
+        (seq, is_ended, bytes) = (seq + 1, parsed.is_batch_end, rest);
+    }
+    is_ended && bytes.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,13 +170,11 @@ pub(super) fn scan(
     };
     let numbers = numbers.get(start..).unwrap_or_default();
     let total = super::bytes::offset(numbers.len());
-    let mut due = numbers.first().copied().unwrap_or_default();
-    for &number in numbers {
+    for (&number, due) in numbers.iter().zip(numbers.first().copied().unwrap_or_default()..) {
         if number != due {
             let at = Position { segment: due, offset: 0, seq: scan.track.next_seq };
             return Err(corrupt(at, Damage::MissingSegment));
         }
-        due += 1;
         scan.segment(number, number == last, visit)?;
         progress(Progress { segments: scan.found.segments, segments_total: total, records: scan.found.records });
     }

@@ -34,6 +34,9 @@ pub(super) enum Keep {
     Some(u64),
 }
 
+/// A name, and the inode that it has from then on.
+type NameChange = (String, Option<usize>);
+
 #[derive(Clone, Debug)]
 struct Sector {
     index: usize,
@@ -54,7 +57,7 @@ struct State {
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     /// Changes of names since their folder's last sync: one change may be of two names (a rename).
-    pending_names: Vec<(u64, Vec<(String, Option<usize>)>)>,
+    pending_names: Vec<(u64, Vec<NameChange>)>,
     clock: u64,
     operations: u64,
     crash_at: Option<u64>,
@@ -102,7 +105,7 @@ impl State {
         self.clock
     }
 
-    fn change_names(&mut self, changes: Vec<(String, Option<usize>)>) {
+    fn change_names(&mut self, changes: Vec<NameChange>) {
         let at = self.tick();
         apply(&mut self.names, &changes);
         self.pending_names.push((at, changes));
@@ -128,7 +131,7 @@ impl State {
     }
 }
 
-fn apply(names: &mut BTreeMap<String, usize>, changes: &[(String, Option<usize>)]) {
+fn apply(names: &mut BTreeMap<String, usize>, changes: &[NameChange]) {
     for (name, inode) in changes {
         match inode {
             Some(inode) => _ = names.insert(name.clone(), *inode),
@@ -199,7 +202,7 @@ impl SimulatedDisk {
             Keep::Nothing => Default::default(),
             Keep::Everything => order.into_iter().collect(),
             Keep::First(count) => order.into_iter().take(count).collect(),
-            Keep::Some(_) => order.into_iter().filter(|_| random.next() % 2 == 0).collect(),
+            Keep::Some(_) => order.into_iter().filter(|_| random.next().is_multiple_of(2)).collect(),
         };
         let mut inodes = Vec::new();
         for inode in &state.inodes {

@@ -44,7 +44,7 @@ fn judge(
             assert!(last_whole >= watermark, "cut at {cut}: {last_whole} taken, {watermark} was durable");
             assert_eq!(recovered.end.position.seq, last_whole + 1, "cut at {cut}");
             assert!(records.len() as u64 == last_whole && records.iter().all(|(seq, found)| written[seq] == *found));
-            if cut % 64 == 0 {
+            if cut.is_multiple_of(64) {
                 let length = whole.read(&segment::name(segments)).len();
                 assert_eq!(disk.read(&segment::name(segments)).len(), length, "the file has its length again");
                 let (again, _) = try_recover(&disk).expect("sound");
