@@ -1,6 +1,12 @@
 //! The journal: a record of 128 bytes into the batch, and records read back with every check.
 
-#![allow(missing_docs, clippy::disallowed_macros, clippy::expect_used, reason = "a bench fails by panicking")]
+#![allow(
+    missing_docs,
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a bench fails by panicking"
+)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gannet::journal::{Disk, Entry, FolderDisk, Identity, Log, LogConfig, Reader, ScanOptions, recover, verify};

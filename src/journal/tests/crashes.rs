@@ -1,6 +1,6 @@
 //! J7 and J3: a crash at every operation, with any choice of what was not synced lost.
 
-use super::simulated::Keep;
+use super::simulated::{Fault, Keep};
 use super::*;
 
 const SEGMENT: u64 = 16 << 10;
@@ -177,4 +177,34 @@ fn recovery_writes_nothing_before_the_scan_has_ended_well() {
     let before = disk.operations();
     try_recover(&disk).expect_err("damaged");
     assert_eq!(disk.operations(), before);
+}
+
+#[test]
+fn a_watermark_that_was_noted_outlives_a_crash_and_one_that_is_cut_short_leaves_the_one_before() {
+    let disk = SimulatedDisk::new();
+    let mut log = open(&disk, SEGMENT);
+    let mut author = Author::new(4);
+    let noted = |disk: &SimulatedDisk| Watermark::read(disk).expect("sound").expect("there").seq;
+    for round in 1..=5 {
+        author.append(&mut log, 100).expect("taken");
+        log.commit().expect("durable");
+        log.checkpoint().expect("noted");
+        assert_eq!(noted(&disk.after_crash(Keep::Nothing)), round);
+    }
+    for taken in [0, 1, 100, 300, 511] {
+        let cut = disk.copy();
+        let mut log = open(&cut, SEGMENT);
+        author.stage_seqs = [0; 5];
+        author.append(&mut log, 100).expect("taken");
+        log.commit().expect("durable");
+        log.checkpoint().expect("noted");
+        let before = noted(&cut);
+        author.append(&mut log, 100).expect("taken");
+        log.commit().expect("durable");
+        cut.fault_at(cut.operations(), Fault::Short(taken));
+        log.checkpoint().expect_err("cut");
+        let after = cut.after_crash(Keep::Everything);
+        assert_eq!(noted(&after), before, "{taken} bytes");
+        try_recover(&after).expect("sound");
+    }
 }

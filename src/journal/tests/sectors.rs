@@ -104,3 +104,63 @@ fn whole_segments_that_are_gone_swapped_or_from_before_are_noticed() {
     let blank = |disk: &SimulatedDisk| disk.edit(&segment::name(3), |bytes| bytes[8_192..].fill(0));
     assert!(matches!(damage(&blank), Damage::SequenceBreak { .. }));
 }
+
+#[test]
+fn a_sound_journal_that_is_not_the_one_of_the_watermark_is_refused() {
+    let (disk, _) = filled();
+    let future = |seed| {
+        let disk = disk.copy();
+        let mut log = open(&disk, SEGMENT);
+        Author::new(seed).fill(&mut log, 5, 50_000, 300);
+        log.close().expect("closes");
+        disk
+    };
+    let (one, other) = (future(1), future(2));
+    let checkpoint = one.read("checkpoint");
+    other.edit("checkpoint", |bytes| *bytes = checkpoint);
+    let error = try_recover(&other).expect_err("another life");
+    assert!(
+        matches!(
+            error,
+            JournalError::Corrupt {
+                damage: Damage::DiffersFromWatermark { .. } | Damage::ShorterThanWatermark { .. },
+                ..
+            }
+        ),
+        "{error}"
+    );
+    // Longer than the watermark, and sound to its end.
+    let shorter = disk.copy();
+    let mut log = open(&shorter, SEGMENT);
+    Author::new(1).fill(&mut log, 5, 20_000, 300);
+    log.close().expect("closes");
+    let checkpoint = shorter.read("checkpoint");
+    let other = future(2);
+    other.edit("checkpoint", |bytes| *bytes = checkpoint);
+    let error = try_recover(&other).expect_err("another life");
+    assert!(matches!(error, JournalError::Corrupt { damage: Damage::DiffersFromWatermark { .. }, .. }), "{error}");
+}
+
+#[test]
+fn each_damage_has_its_own_name() {
+    let (disk, _) = filled();
+    let damage = |disk: &SimulatedDisk, number: u64, at: usize| {
+        let disk = disk.copy();
+        disk.edit(&segment::name(number), |bytes| bytes[at] ^= 1);
+        match try_recover(&disk).expect_err("damaged") {
+            JournalError::Corrupt { damage, at } => (damage, at.segment),
+            other => panic!("{other}"),
+        }
+    };
+    let below = |found: (Damage, u64)| matches!(found.0, Damage::BelowWatermark { .. }).then_some(found.1);
+    assert_eq!(below(damage(&disk, 4, 100_000)), Some(4));
+    assert_eq!(below(damage(&disk, 2, 100_000)), Some(2));
+    // Above the watermark: a good record of a later batch, then a later segment, is the proof.
+    let mut log = open(&disk, SEGMENT);
+    Author::new(5).fill(&mut log, 5, 100_000, 300);
+    assert!(matches!(damage(&disk, 5, 50_000).0, Damage::BeforeLaterRecord { .. }));
+    let checkpoint = disk.read("checkpoint");
+    Author { stage_seqs: [0; 5], ..Author::new(5) }.fill(&mut open(&disk, SEGMENT), 6, 50_000, 300);
+    disk.edit("checkpoint", |bytes| *bytes = checkpoint);
+    assert!(matches!(damage(&disk, 5, 50_000).0, Damage::BeforeLaterSegment { .. }));
+}
