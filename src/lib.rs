@@ -120,6 +120,13 @@ pub mod exchange;
 
 pub mod metrics;
 
+#[allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "cold: a thread of its own, which waits for the disk"
+)]
+pub mod journal;
+
 pub mod backtest;
 
 #[allow(clippy::disallowed_macros, reason = "cold: read at start")]

@@ -48,6 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "gateway",
         &["types", "venue", "risk::Approved", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"],
     ),
+    ("journal", &["types", "pipeline::lane", "pipeline::tap"]),
     ("exchange", &["types", "book", "venue", "matching", "portfolio"]),
 ];
 

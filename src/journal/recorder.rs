@@ -1,0 +1,258 @@
+//! The recorder: the thread that drains every stage's tap into the log.
+//!
+//! It looks every millisecond, never spins (a reader that does costs the hot thread several times as much), and has what
+//! it took on the disk before it looks again: one write and one sync, whatever came. Stages wait for nothing here. Whoever
+//! needs proof that something is kept ([`Journal::append`]) waits for the sync; that is the cold plane.
+
+use super::error::JournalError;
+use super::log::Log;
+use super::record::Stamp;
+use super::reserve::Space;
+use crate::pipeline::tap::Drain;
+use crate::types::{Binary, Entry};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often the taps are drained.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// How often the watermark is noted.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(100);
+/// Payloads that may wait.
+const WAITING: usize = 64;
+/// How long a payload may take to reach the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The stage under which the risk stage's entries stand.
+pub const RISK_STAGE: u16 = 0;
+/// The stage under which payloads of the cold plane stand.
+pub const COLD_STAGE: u16 = 254;
+/// The version of entries' and payloads' bytes.
+pub const BYTES_VERSION: u16 = 1;
+/// Records of this kind are parts of a payload: `u32` of the parts that follow, then the bytes. Entries' kinds are below.
+pub const BLOB_KIND: u16 = 0x100;
+
+/// Appends an entry of a stage to a log.
+///
+/// # Errors
+/// Those of [`Log::append`].
+pub fn append_entry(log: &mut Log, stage: u16, entry: &Entry, bytes: &mut Vec<u8>) -> Result<u64, JournalError> {
+    bytes.clear();
+    entry.event.put(bytes);
+    // The loop's clock counts from the wall clock, so its instants are both.
+    let stamp = Stamp {
+        stage_seq: entry.sequence,
+        mono_ns: entry.at.nanos(),
+        wall_ns: i64::try_from(entry.at.nanos()).unwrap_or(i64::MAX),
+        kind: u16::from(bytes.first().copied().unwrap_or(0)),
+        version: BYTES_VERSION,
+        stage,
+    };
+    log.append(&stamp, bytes)
+}
+
+/// A payload that is to be kept, and who waits for that.
+struct Blob {
+    bytes: Vec<u8>,
+    kept: Sender<Result<u64, JournalError>>,
+}
+
+/// How far the journal is.
+#[derive(Debug, Default)]
+struct Progress {
+    written_seq: AtomicU64,
+    durable_seq: AtomicU64,
+    is_gone: AtomicBool,
+}
+
+/// A way to the recorder: clones are the same.
+#[derive(Clone)]
+pub struct Journal {
+    blobs: Sender<Blob>,
+    progress: Arc<Progress>,
+}
+
+impl Journal {
+    /// Has a payload on the disk when it answers, with its sequence. Blocks: for the cold plane.
+    ///
+    /// # Errors
+    /// `JOURNAL_UNAVAILABLE` where the disk refused, now or before, or did not answer in time.
+    pub fn append(&self, bytes: Vec<u8>) -> Result<u64, JournalError> {
+        let (kept, answer) = bounded(1);
+        self.blobs.send_timeout(Blob { bytes, kept }, PATIENCE).map_err(|_| JournalError::unanswered())?;
+        answer.recv_timeout(PATIENCE).map_err(|_| JournalError::unanswered())?
+    }
+
+    /// The newest record that was handed to the disk.
+    #[must_use]
+    pub fn written_seq(&self) -> u64 {
+        self.progress.written_seq.load(Ordering::Acquire)
+    }
+
+    /// The newest record that a loss of power does not take.
+    #[must_use]
+    pub fn durable_seq(&self) -> u64 {
+        self.progress.durable_seq.load(Ordering::Acquire)
+    }
+
+    /// Whether the log can no longer be written.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.progress.is_gone.load(Ordering::Acquire)
+    }
+}
+
+/// The running thread. Ends, with everything written, when it is dropped.
+pub struct Recorder {
+    journal: Journal,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Work {
+    log: Log,
+    /// Each stage's number and tap.
+    taps: Vec<(u16, Drain)>,
+    blobs: Receiver<Blob>,
+    blob_count: u64,
+    progress: Arc<Progress>,
+    on_trouble: Box<dyn Fn(&JournalError) + Send>,
+    bytes: Vec<u8>,
+    noted_at: Instant,
+}
+
+impl Recorder {
+    /// Records these stages from now on. `on_trouble` is called once, when the log is gone.
+    ///
+    /// # Errors
+    /// Where the system refuses a thread.
+    pub fn start(
+        log: Log,
+        taps: Vec<(u16, Drain)>,
+        on_trouble: impl Fn(&JournalError) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (blobs, waiting) = bounded(WAITING);
+        let progress = Arc::new(Progress::default());
+        let mut work = Work {
+            log,
+            taps,
+            blobs: waiting,
+            blob_count: 0,
+            progress: Arc::clone(&progress),
+            on_trouble: Box::new(on_trouble),
+            bytes: Vec::new(),
+            noted_at: Instant::now(),
+        };
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        let run = move || {
+            loop {
+                // What came before the end was asked for is taken by the round after it.
+                let is_last = seen.load(Ordering::Acquire);
+                work.round();
+                if is_last {
+                    break;
+                }
+                std::thread::sleep(INTERVAL);
+            }
+            let Work { log, .. } = work;
+            if log.poison().is_none() {
+                let _ = log.close();
+            }
+        };
+        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(run)?;
+        Ok(Self { journal: Journal { blobs, progress }, is_over, thread: Some(thread) })
+    }
+
+    /// The way to it.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Work {
+    fn round(&mut self) {
+        let mut failure = self.log.poison().cloned();
+        // Payloads first: entries that need them come behind them.
+        let mut waiting = Vec::new();
+        while let Ok(blob) = self.blobs.try_recv() {
+            let appended = match &failure {
+                Some(error) => Err(error.clone()),
+                None => self.append_blob(&blob.bytes),
+            };
+            failure = failure.or(appended.as_ref().err().cloned());
+            waiting.push((blob.kept, appended));
+        }
+        let Self { log, taps, bytes, .. } = self;
+        for (stage, tap) in taps {
+            tap.drain(|entry| {
+                if failure.is_none() {
+                    failure = append_entry(log, *stage, entry, bytes).err();
+                }
+            });
+        }
+        if failure.is_none() && self.log.batch_bytes() > 0 {
+            failure = self.log.commit().err();
+        }
+        if failure.is_none() && self.noted_at.elapsed() >= CHECKPOINT_INTERVAL {
+            self.noted_at = Instant::now();
+            failure = self.log.checkpoint().err();
+            // Low is for people to act on; critical is too late for orders.
+            let is_short = self.log.space() == Space::Critical;
+            self.taps.iter().for_each(|(_, tap)| tap.set_short(is_short));
+        }
+        self.progress.written_seq.store(self.log.written_seq(), Ordering::Release);
+        self.progress.durable_seq.store(self.log.durable_seq(), Ordering::Release);
+        for (kept, appended) in waiting {
+            let answer = match (&failure, appended) {
+                (Some(error), Ok(_)) => Err(error.clone()),
+                (_, appended) => appended,
+            };
+            // Whoever waits no longer does not ask.
+            let _ = kept.send(answer);
+        }
+        if let Some(error) = failure
+            && !self.progress.is_gone.swap(true, Ordering::AcqRel)
+        {
+            self.taps.iter().for_each(|(_, tap)| tap.set_gone());
+            (self.on_trouble)(&error);
+        }
+    }
+
+    /// Appends a payload in as many records as it takes.
+    fn append_blob(&mut self, bytes: &[u8]) -> Result<u64, JournalError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let most = self.log.payload_bytes_max().saturating_sub(4).max(1);
+        let parts = bytes.len().div_ceil(most).max(1);
+        let mut seq = 0;
+        for (part, content) in bytes.chunks(most).enumerate() {
+            self.bytes.clear();
+            u32::try_from(parts - 1 - part).unwrap_or(u32::MAX).put(&mut self.bytes);
+            self.bytes.extend_from_slice(content);
+            self.blob_count += 1;
+            let stamp = Stamp {
+                stage_seq: self.blob_count,
+                mono_ns: now_ns,
+                wall_ns: i64::try_from(now_ns).unwrap_or(i64::MAX),
+                kind: BLOB_KIND,
+                version: BYTES_VERSION,
+                stage: COLD_STAGE,
+            };
+            seq = self.log.append(&stamp, &self.bytes)?;
+        }
+        Ok(seq)
+    }
+}
