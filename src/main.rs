@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use gannet::control::command::{self, CheckArgs, RunArgs};
 use gannet::control::ctl::{self, CtlArgs};
 use gannet::control::demo::{self, DemoArgs};
+use gannet::control::replay::{self, ReplayArgs};
 use gannet::control::watchdog::command::{self as watchdog, WatchdogArgs};
 use gannet::exchange::command::{self as exchange, Arguments as ExchangeArgs};
 use gannet::strategy::command::{self as strategies, StrategiesArgs};
@@ -36,6 +37,8 @@ enum Command {
     Exchange(ExchangeArgs),
     /// Watch an engine from a second process: cancel everything where it stalls or dies. `gannet run` starts it.
     Watchdog(WatchdogArgs),
+    /// Run a journal through the same stages again: the same decisions, or where they first differ.
+    Replay(ReplayArgs),
     /// List the strategies, show a parameter schema, start a new one.
     Strategies(StrategiesArgs),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Run(args) => command::run(args),
         Command::Check(args) => command::check(args),
         Command::Ctl(args) => ctl::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Exchange(args) => return exchange::run(args),
         Command::Watchdog(args) => return watchdog::run(args),
         Command::Strategies(args) => strategies::run(args, &mut std::io::stdout().lock()).map_err(|error| vec![error]),

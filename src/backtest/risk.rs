@@ -1,5 +1,6 @@
 //! Risk again, from its entries.
 
+use crate::control::names::Names;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::{Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
@@ -31,9 +32,11 @@ pub struct RiskStart {
     pub venues: u8,
     /// How many shards there are.
     pub shards: u8,
+    /// What people call them: ids are those of one run.
+    pub names: Names,
 }
 
-binary_struct!(RiskStart { config, balances, venues, shards });
+binary_struct!(RiskStart { config, balances, venues, shards, names });
 
 /// What is written down beside entries, before the entry that needs it.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use super::data_dir::DataDir;
 use super::demo::{print, stop_signal};
 use super::engine::{self, Run};
 use super::identity;
+use super::journaling::JournalOptions;
 use super::kill_file;
 use super::operators::Operators;
 use super::plane::NoDisplay;
@@ -37,6 +38,9 @@ pub struct RunArgs {
     /// Trades without the process that cancels everything where this one stalls or dies.
     #[arg(long)]
     pub no_watchdog: bool,
+    /// Keeps the journal there [default: the folder `journal` in the data directory].
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -84,6 +88,7 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
         credentials: keys.into_iter().filter_map(Result::ok).collect(),
         seed: std::process::id(),
         kill,
+        journal: JournalOptions::of(&config, args.journal.clone()),
         watchdog: (config.engine.watchdog && !args.no_watchdog).then(|| watchdog_arguments(&args.config)),
     };
     let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;

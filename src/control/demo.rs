@@ -2,6 +2,7 @@
 
 use super::data_dir::DataDir;
 use super::engine::{self, Run};
+use super::journaling::JournalOptions;
 use super::kill_file;
 use super::plane::{Display, NoDisplay};
 use super::status::Status;
@@ -32,6 +33,9 @@ use std::time::{Duration, Instant};
 const CONFIG: &str = include_str!("demo.toml");
 /// How many times faster than recorded the demo plays.
 const SPEED: f64 = 10.0;
+
+/// The bytes of a segment of the demo's journal: small, as they are set aside before it begins.
+const SEGMENT_BYTES: u64 = 8 << 20;
 
 /// How long the demo waits at its end for proof of what faults have left in doubt, in milliseconds.
 const PROOF_MS: u64 = 40_000;
@@ -81,6 +85,9 @@ pub struct DemoArgs {
     /// Keeps kills and latches there; by default nothing outlives the demo.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
+    /// Keeps the journal there, and kills and latches in its folder `data`; by default nothing outlives the demo.
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
     /// Prints one JSON object at the end, and nothing else on standard output.
     #[arg(long)]
     pub json: bool,
@@ -133,7 +140,8 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     };
     // A demo remembers nothing, unless it is told where.
     let temporary = tempfile::tempdir().map_err(|error| one(&error))?;
-    config.engine.data_dir = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
+    let beside_journal = args.journal.as_ref().map(|journal| journal.join("data"));
+    config.engine.data_dir = args.data.clone().or(beside_journal).unwrap_or_else(|| temporary.path().join("data"));
     if args.faults != FaultRates::CALM {
         // What a request came to that was lost at the last moment is proven only after all the time that the venue has to
         // take it. Where nothing is in doubt, nothing waits.
@@ -144,7 +152,8 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
     let kill = KillSwitch::new();
     kill_file::on_signal(kill.clone(), DataDir::new(&config.engine.data_dir)).map_err(|error| vec![error])?;
-    let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill, watchdog: None };
+    let journal = JournalOptions { segment_bytes: SEGMENT_BYTES, ..JournalOptions::of(&config, args.journal.clone()) };
+    let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill, watchdog: None, journal };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);
     let calm = || exchange.iter().for_each(Exchange::end_faults);

@@ -6,6 +6,7 @@ use super::audit::Entry;
 use super::client::VenueClient;
 use super::data_dir::DataDir;
 use super::identity;
+use super::journaling::{self, JournalOptions, Opened, Start};
 use super::keeper::Keeper;
 use super::names::Names;
 use super::office::Office;
@@ -40,6 +41,8 @@ pub struct Run<'a> {
     pub kill: KillSwitch,
     /// The arguments that start this program as the watchdog of this run; none runs without.
     pub watchdog: Option<Vec<OsString>>,
+    /// Where its journal is.
+    pub journal: JournalOptions,
 }
 
 /// Runs the engine until `stop` resolves, then shuts it down in order.
@@ -52,11 +55,12 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Vec<String>> {
     let mut stop = pin!(stop);
-    let Run { config, credentials, seed, kill, watchdog } = run;
+    let Run { config, credentials, seed, kill, watchdog, journal } = run;
     let clock = Clock::wall();
     let data = DataDir::new(&config.engine.data_dir);
     let _lock = data.create().and_then(|()| data.lock()).map_err(|error| vec![error.to_string()])?;
     let names = Names::of(config);
+    let opened = Opened::open(journal, &data).map_err(|error| vec![error])?;
     let keeper = Keeper::start(data.clone(), names.clone(), kill.clone()).map_err(|error| vec![error])?;
     let guard = guard(&data, &kill, watchdog, &clock)?;
     if let Some(guard) = &guard {
@@ -94,7 +98,7 @@ pub async fn run(
         }
     }
     let mut facts = ask_venues(config, &mut clients).await?;
-    facts.epoch = next_epoch(&data, facts.epoch)?;
+    facts.epoch = next_epoch(&data, facts.epoch.max(opened.epoch().saturating_add(1)))?;
     heartbeats.set_epoch(facts.epoch);
     let state = data.state().map_err(|error| vec![error.to_string()])?;
     let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
@@ -104,7 +108,9 @@ pub async fn run(
         instance.is_quarantined = state.quarantined.contains_key(&instance.name);
     }
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
-    let machine = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?;
+    let start = Start::of(&assembly.machine, &names);
+    let (machine, tap) = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?.with_journal();
+    let recorder = opened.start(config, start, journaling::taps(tap), clock.now()).map_err(|error| vec![error])?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
         info!("hot thread {name}{}", core.map(|core| format!(", pinned to core {core}")).unwrap_or_default());
@@ -114,7 +120,8 @@ pub async fn run(
     let clients = Arc::new(clients);
     let instruments = Arc::clone(&facts.instruments);
     let mut plane = Plane::new(ends, counters, Arc::clone(&clients), instruments, names.strategies, clock, seed);
-    let (office, orders) = Office::new(config, Arc::clone(&facts.instruments), limits, office_clock);
+    let (mut office, orders) = Office::new(config, Arc::clone(&facts.instruments), limits, office_clock);
+    office.keep_in(recorder.journal().clone());
     plane.keep_with(&keeper, orders);
     keeper.open(office);
     plane.warm_up(&assembly.warm_ups);
@@ -129,7 +136,9 @@ pub async fn run(
     }
     let stages = running.stop();
     plane.drain();
+    // The keeper's last words may be for the journal.
     drop(keeper);
+    drop(recorder);
     let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })
     else {
         return Err(vec!["the risk stage is gone: its thread panicked".to_owned()]);

@@ -15,6 +15,8 @@ pub struct Names {
     pub strategies: Vec<String>,
 }
 
+crate::types::binary::binary_struct!(Names { venues, instruments, strategies });
+
 impl Names {
     /// The names of a configuration; ids are given in its order.
     #[must_use]

@@ -7,13 +7,16 @@ use super::audit::Entry;
 use super::data_dir::{DataDir, DataError};
 use super::difference;
 use super::identity;
+use super::journaling;
 use super::kill_file::KillWatch;
 use super::limits;
 use super::names::{ENGINE, Names};
 use super::operators::Operators;
 use super::requests::{self, Action, Refusal, Request, Signed, Verified, now_ms};
 use super::state::State;
+use crate::backtest::Blob;
 use crate::config::Config;
+use crate::journal::Journal;
 use crate::pipeline::clock::Clock;
 use crate::risk::{LimitsTable, Override};
 use crate::types::{DenialReason, Instruments, RiskCommand, StrategyId, TradingState};
@@ -48,6 +51,7 @@ pub struct Office {
     orders: Sender<Order>,
     /// The files as they were judged last, by number: one that only waits is judged once.
     judged: BTreeMap<String, Signed>,
+    journal: Option<Journal>,
 }
 
 /// What acting needs besides.
@@ -71,9 +75,22 @@ impl Office {
     ) -> (Self, Receiver<Order>) {
         let (orders, of_plane) = bounded(ORDERS);
         let operators = Operators::of(config);
-        let office =
-            Self { operators, config: config.clone(), instruments, limits, clock, orders, judged: BTreeMap::new() };
+        let office = Self {
+            operators,
+            config: config.clone(),
+            instruments,
+            limits,
+            clock,
+            orders,
+            judged: BTreeMap::new(),
+            journal: None,
+        };
         (office, of_plane)
+    }
+
+    /// From now on what risk is to take is in the journal before it is told to take it.
+    pub fn keep_in(&mut self, journal: Journal) {
+        self.journal = Some(journal);
     }
 
     /// Looks at every request that waits.
@@ -251,6 +268,7 @@ impl Office {
                     return Err(raise.to_string());
                 }
                 dir.update_state(mark).map_err(in_words)?;
+                self.keep(&Blob::Limits(Box::new(limits.clone())))?;
                 self.send(Order::Limits(Box::new(limits.clone())))?;
                 let version = limits.version;
                 (self.limits, self.config) = (limits, config);
@@ -262,6 +280,7 @@ impl Office {
                 };
                 let wanted = self.override_of(&request.action, premises, [*requester, *approver])?;
                 dir.update_state(mark).map_err(in_words)?;
+                self.keep(&Blob::Override(wanted))?;
                 self.send(Order::Override(wanted))?;
                 Ok(String::new())
             }
@@ -312,6 +331,11 @@ impl Office {
         };
         wanted.validate(now).map_err(str::to_owned)?;
         Ok(wanted)
+    }
+
+    /// Has it in the journal, where there is one.
+    fn keep(&self, blob: &Blob) -> Result<(), String> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journaling::keep(journal, blob))
     }
 
     fn send(&self, order: Order) -> Result<(), String> {

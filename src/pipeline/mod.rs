@@ -36,6 +36,7 @@ use lane::{Receiver, Sender, lane};
 use stage::Stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tap::{Drain, Tap};
 use threads::{Layout, OnTrouble};
 
 /// Messages a lane holds, by what it carries. As few as a burst needs: a ring is written round and round, so that all of
@@ -376,6 +377,19 @@ pub struct Running {
 }
 
 impl Machine {
+    /// From now on what the stages take and decide is written down; the other end is for the thread that writes the log.
+    #[must_use]
+    pub fn with_journal(mut self) -> (Self, Drain) {
+        let (tap, drain) = Tap::new();
+        let mut tap = Some(tap);
+        let attach = |stage| match stage {
+            HotStage::Risk(risk) => HotStage::Risk(risk.with_journal(tap.take().unwrap_or_else(Tap::none))),
+            other => other,
+        };
+        self.stages = self.stages.into_iter().map(attach).collect();
+        (self, drain)
+    }
+
     /// Puts the stages on threads. Everything that can be wrong with the layout is found before the first one starts.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod sessions;
 
 use gannet::config::Config;
 use gannet::control::engine::{self, Run};
+use gannet::control::journaling::JournalOptions;
 use gannet::control::plane::Display;
 use gannet::control::status::Status;
 use gannet::control::summary::Summary;
@@ -91,7 +92,8 @@ async fn trade_watched(
     watch: &Watch,
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Vec<String>> {
-    let run = Run { config, credentials: vec![keys], seed: 7, kill: KillSwitch::new(), watchdog: None };
+    let journal = JournalOptions { segment_bytes: 1 << 20, ..JournalOptions::of(config, None) };
+    let run = Run { config, credentials: vec![keys], seed: 7, kill: KillSwitch::new(), watchdog: None, journal };
     engine::run(run, &mut watch.clone(), stop).await
 }
 

@@ -15,6 +15,7 @@ mod rest;
 use gannet::config::Config;
 use gannet::control::data_dir::DataDir;
 use gannet::control::engine::{self, Run};
+use gannet::control::journaling::JournalOptions;
 use gannet::control::operators::OperatorKey;
 use gannet::control::plane::Display;
 use gannet::control::status::Status;
@@ -287,7 +288,9 @@ fn a_kill_works_while_the_async_thread_hangs() {
     let over = Arc::clone(&is_over);
     let engine = std::thread::spawn(move || {
         let keys = Credentials::ed25519(DEMO_ED25519_API_KEY.into(), &DEMO_ED25519_PRIVATE_KEY.into()).unwrap();
-        let run = Run { config: &config, credentials: vec![keys], seed: 7, kill: KillSwitch::new(), watchdog: None };
+        let journal = JournalOptions { segment_bytes: 1 << 20, ..JournalOptions::of(&config, None) };
+        let kill = KillSwitch::new();
+        let run = Run { config: &config, credentials: vec![keys], seed: 7, kill, watchdog: None, journal };
         let stop = async {
             while !over.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,6 +1,7 @@
 //! The risk stage with both ends of every lane in hand: two strategies on two shards, two instruments of one venue.
 
 use crate::backtest::{Blob, RiskReplay, RiskStart};
+use crate::control::names::Names;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::{Full, Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
@@ -196,7 +197,7 @@ impl Rig {
         let rich = (0..config.instruments.assets().len()).map(|asset| (AssetId(asset as u16), RICH));
         let balances = rich.chain(balances.iter().map(|(asset, amount)| (*asset, Money(*amount))));
         let balances = balances.map(|balance| (VenueId(0), balance)).collect();
-        let start = RiskStart { config: config.clone(), balances, venues: 1, shards: 2 };
+        let start = RiskStart { config: config.clone(), balances, venues: 1, shards: 2, names: Names::default() };
         let mut bytes = Vec::new();
         Blob::Start(Box::new(start)).put(&mut bytes);
         let Some(Blob::Start(start)) = Blob::take(&mut bytes.as_slice()) else { return Err("the start".to_owned()) };

@@ -1,0 +1,141 @@
+//! `gannet replay`: a journal through the same stages again.
+
+use crate::backtest::{FirstDifference, History};
+use crate::journal::{Disk, FolderDisk, Reader};
+use clap::Args;
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often progress is shown.
+const SHOW_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Options of `gannet replay`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  gannet replay gannet-data/journal             does the same code come to the same decisions again?
+  gannet replay gannet-data/journal --json      {\"identical\":true,\"records\":N,\"orders\":N,\"first_difference\":null}
+  gannet replay DIR --until 81230               only the records up to this sequence
+It writes nothing and takes no lock: the journal of a running engine can be replayed up to its newest record.
+Ends with exit code 1 where anything differs.")]
+pub struct ReplayArgs {
+    /// The journal's folder.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Stops after the record of this sequence.
+    #[arg(long, value_name = "SEQ")]
+    pub until: Option<u64>,
+    /// Prints the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, Serialize)]
+struct Outcome {
+    /// Whether every entry was written again as it was written live.
+    identical: bool,
+    records: u64,
+    /// Engine starts.
+    starts: u64,
+    /// Orders that risk let pass.
+    orders: u64,
+    first_difference: Option<Shown>,
+    /// Why replay stopped before the end, where it did.
+    problem: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Shown {
+    epoch: u32,
+    sequence: u64,
+    stage: &'static str,
+    recorded: String,
+    replayed: String,
+}
+
+impl Shown {
+    fn of(first: &FirstDifference) -> Self {
+        let text = |entry: Option<crate::types::Entry>| {
+            entry.map_or_else(|| "nothing".to_owned(), |entry| format!("{} {:?}", entry.sequence, entry.event))
+        };
+        Self {
+            epoch: first.epoch,
+            sequence: first.seq,
+            stage: "risk",
+            recorded: text(first.difference.recorded),
+            replayed: text(first.difference.replayed),
+        }
+    }
+}
+
+/// Replays a journal.
+///
+/// # Errors
+/// What keeps it from being read, and where replay differs, in words.
+pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
+    let words = |problem: &dyn std::fmt::Display| vec![format!("{}: {problem}", args.folder.display())];
+    if !args.folder.is_dir() {
+        return Err(words(&"there is no such folder; name a journal's, such as gannet-data/journal"));
+    }
+    let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(&args.folder));
+    let mut history = History::default();
+    let reader = Reader::open(disk, 0).map_err(|error| words(&error))?;
+    let Some(mut reader) = reader else {
+        return Err(words(&"there is no journal in it; gannet run and gannet demo --journal DIR write one"));
+    };
+    let limit = args.until.unwrap_or(u64::MAX);
+    let is_shown = !args.json && std::io::stderr().is_terminal();
+    let started = Instant::now();
+    let mut shown = started;
+    while let Some((at, record)) = reader.next_up_to(limit).map_err(|error| words(&error))? {
+        history.record(at, &record);
+        if is_shown && history.records.is_multiple_of(4_096) && shown.elapsed() > SHOW_INTERVAL {
+            shown = Instant::now();
+            eprint!("\r{} records, at {at} ", history.records);
+        }
+    }
+    if is_shown {
+        eprint!("\r\x1b[K");
+    }
+    history.finish();
+    let outcome = Outcome {
+        identical: history.difference.is_none() && history.problem.is_none(),
+        records: history.records,
+        starts: history.starts,
+        orders: history.orders,
+        first_difference: history.difference.as_ref().map(Shown::of),
+        problem: history.problem.clone(),
+    };
+    let mut out = std::io::stdout().lock();
+    let written = if args.json {
+        writeln!(out, "{}", serde_json::to_string(&outcome).unwrap_or_default())
+    } else {
+        let rate = rate(history.records, started.elapsed());
+        writeln!(
+            out,
+            "{} records, {} engine starts, {} orders, {rate} records a second: {}",
+            outcome.records,
+            outcome.starts,
+            outcome.orders,
+            if outcome.identical { "identical" } else { "not identical" }
+        )
+    };
+    written.map_err(|error| words(&error))?;
+    match (&outcome.first_difference, &outcome.problem) {
+        (None, None) => Ok(()),
+        (Some(first), _) => Err(vec![format!(
+            "replay differs at sequence {} of epoch {}, stage {}:\n  recorded: {}\n  replayed: {}",
+            first.sequence, first.epoch, first.stage, first.recorded, first.replayed
+        )]),
+        (None, Some(problem)) => Err(words(problem)),
+    }
+}
+
+/// Records a second, rounded.
+fn rate(records: u64, elapsed: Duration) -> u64 {
+    let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).max(1);
+    u64::try_from(u128::from(records) * 1_000_000_000 / u128::from(nanos)).unwrap_or(u64::MAX)
+}
