@@ -6,7 +6,7 @@
 //! through [`DataDir::update_state`](super::data_dir::DataDir::update_state), one at a time.
 
 use super::names::Names;
-use crate::types::{Latch, Money, StrategyId, StrategyLatch};
+use crate::types::{DenialReason, Latch, Money, StrategyId, StrategyLatch};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct State {
     pub quarantined: BTreeMap<String, Quarantine>,
     /// Each strategy's limits over time, by name.
     pub strategies: BTreeMap<String, StrategyState>,
+    /// How many refusals by the venue stopped an account (C32), by its venue's name.
+    pub reject_storms: BTreeMap<String, u32>,
     /// The newest execution that was booked, by `VENUE:SYMBOL`.
     pub executions: BTreeMap<String, u64>,
     /// Until when a venue wants no request, in ms since the epoch, by name.
@@ -86,6 +88,9 @@ pub struct StrategyState {
     pub day_turnover: Money,
     pub day: u32,
     pub repeats: [u32; 2],
+    pub rejects_tripped: u32,
+    pub fill_rate_tripped: u32,
+    pub slippage_tripped_bps: i64,
     pub is_loss_tripped: bool,
     pub is_drawdown_tripped: bool,
     pub is_repeat_tripped: bool,
@@ -109,8 +114,12 @@ mod amount {
 impl State {
     /// The file's name in the data directory.
     pub const FILE: &'static str = "state.json";
-    /// The format that this program writes.
-    pub const VERSION: u32 = 1;
+    /// The format that this program writes. It reads older ones. A field whose loss lets trade what was stopped makes a new
+    /// version, so that no older program, which would drop it with its next write, takes the file:
+    ///
+    /// 1. the first;
+    /// 2. what C32 and C33 stopped.
+    pub const VERSION: u32 = 2;
 
     /// The state of a new directory.
     ///
@@ -145,10 +154,12 @@ impl State {
         if stated != sha256(body.as_bytes()) {
             return Err("was changed or damaged: its checksum does not fit".to_owned());
         }
-        let state: Self = serde_json::from_str(body).map_err(|error| format!("cannot be read: {error}"))?;
+        let mut state: Self = serde_json::from_str(body).map_err(|error| format!("cannot be read: {error}"))?;
         if state.version > Self::VERSION {
             return Err(format!("is of a newer program: version {}, this one knows {}", state.version, Self::VERSION));
         }
+        // The next write is of this program's format.
+        state.version = Self::VERSION;
         Ok(state)
     }
 
@@ -164,6 +175,12 @@ impl State {
                 if let Some(name) = names.instruments.get(instrument.index()) {
                     let newest = self.executions.entry(name.clone()).or_default();
                     *newest = (*newest).max(*execution_id);
+                }
+            }
+            Latch::Account { venue, rejects_tripped } => {
+                if let Some(name) = names.venues.get(usize::from(venue.0)) {
+                    self.reject_storms.insert(name.clone(), *rejects_tripped);
+                    self.reject_storms.retain(|_, rejects_tripped| *rejects_tripped > 0);
                 }
             }
             Latch::Ban { venue, until } => {
@@ -184,15 +201,38 @@ impl State {
         let executions = self.executions.iter().filter_map(|(name, execution_id)| {
             Some(Latch::Execution { instrument: names.instrument(name)?, execution_id: *execution_id })
         });
-        strategies.chain(executions).collect()
+        let accounts = self
+            .reject_storms
+            .iter()
+            .filter_map(|(name, &rejects_tripped)| Some(Latch::Account { venue: names.venue(name)?, rejects_tripped }));
+        strategies.chain(executions).chain(accounts).collect()
     }
 }
 
 impl StrategyState {
-    /// Whether a limit stopped the strategy.
+    /// The limits that stopped the strategy, by their denials' names, with what was observed where that is kept.
     #[must_use]
-    pub const fn is_tripped(&self) -> bool {
-        self.is_loss_tripped || self.is_drawdown_tripped || self.is_repeat_tripped
+    pub fn stops(&self) -> Vec<String> {
+        let limits = [
+            (self.is_loss_tripped, DenialReason::DailyLossLimit, 0),
+            (self.is_drawdown_tripped, DenialReason::MaxDrawdown, 0),
+            (self.is_repeat_tripped, DenialReason::RepeatExecution, 0),
+            (self.rejects_tripped > 0, DenialReason::RejectStorm, i64::from(self.rejects_tripped)),
+            (self.fill_rate_tripped > 0, DenialReason::FillRate, i64::from(self.fill_rate_tripped)),
+            (self.slippage_tripped_bps > 0, DenialReason::Slippage, self.slippage_tripped_bps),
+        ];
+        let in_words = |reason: DenialReason, observed| match observed {
+            0 => reason.name().to_owned(),
+            _ => format!("{} {observed}", reason.name()),
+        };
+        let stopped = limits.into_iter().filter(|(is_tripped, ..)| *is_tripped);
+        stopped.map(|(_, reason, observed)| in_words(reason, observed)).collect()
+    }
+
+    /// Whether any of them did.
+    #[must_use]
+    pub fn is_tripped(&self) -> bool {
+        !self.stops().is_empty()
     }
 
     const fn latch(&self, strategy: StrategyId) -> StrategyLatch {
@@ -202,6 +242,9 @@ impl StrategyState {
             day_turnover: self.day_turnover,
             day: self.day,
             repeats: self.repeats,
+            rejects_tripped: self.rejects_tripped,
+            fill_rate_tripped: self.fill_rate_tripped,
+            slippage_tripped_bps: self.slippage_tripped_bps,
             strategy,
             is_loss_tripped: self.is_loss_tripped,
             is_drawdown_tripped: self.is_drawdown_tripped,
@@ -218,6 +261,9 @@ impl From<&StrategyLatch> for StrategyState {
             day_turnover: latch.day_turnover,
             day: latch.day,
             repeats: latch.repeats,
+            rejects_tripped: latch.rejects_tripped,
+            fill_rate_tripped: latch.fill_rate_tripped,
+            slippage_tripped_bps: latch.slippage_tripped_bps,
             is_loss_tripped: latch.is_loss_tripped,
             is_drawdown_tripped: latch.is_drawdown_tripped,
             is_repeat_tripped: latch.is_repeat_tripped,
@@ -266,11 +312,15 @@ mod tests {
             day_profit: Money(i128::MIN),
             day_turnover: Money(i128::MAX),
             repeats: [1, 2],
+            rejects_tripped: 10,
+            fill_rate_tripped: u32::MAX,
+            slippage_tripped_bps: i64::MAX,
             strategy: StrategyId(1),
             is_loss_tripped: true,
             ..StrategyLatch::default()
         };
         state.keep(&Latch::Strategy(latch), &names());
+        state.keep(&Latch::Account { venue: VenueId(0), rejects_tripped: 20 }, &names());
         state.keep(&Latch::Execution { instrument: InstrumentId(1), execution_id: 12 }, &names());
         state.keep(&Latch::Ban { venue: VenueId(0), until: Timestamp::from_millis(9) }, &names());
         assert_eq!(state.bans.get("a"), Some(&9));
@@ -303,7 +353,13 @@ mod tests {
         assert!(State::of_text(&newer.to_text()).expect_err("newer").contains("newer program"));
         let body = "{\"version\": 1, \"epoch\": 3}";
         let older = format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", sha256(body.as_bytes()));
-        assert_eq!(State::of_text(&older).expect("read").epoch, 3);
+        let read = State::of_text(&older).expect("read");
+        assert_eq!((read.epoch, read.version), (3, State::VERSION), "and written as this program writes it");
+        let body = "{\"version\": 1, \"strategies\": {\"one\": {\"is_loss_tripped\": true, \"day_profit\": \"1\"}}}";
+        let older = format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", sha256(body.as_bytes()));
+        let read = State::of_text(&older).expect("read");
+        assert_eq!(read.strategies["one"].stops(), ["DAILY_LOSS_LIMIT"]);
+        assert!(read.reject_storms.is_empty());
     }
 
     #[test]
@@ -316,11 +372,23 @@ mod tests {
         };
         let latches = state.latches(&swapped);
         assert!(latches.contains(&Latch::Execution { instrument: InstrumentId(0), execution_id: 12 }));
-        assert!(
-            matches!(latches[0], Latch::Strategy(latch) if latch.strategy == StrategyId(0) && latch.is_loss_tripped)
-        );
-        assert_eq!(latches.len(), 2);
+        assert!(latches.contains(&Latch::Account { venue: VenueId(0), rejects_tripped: 20 }));
+        let Latch::Strategy(latch) = latches[0] else { panic!("{latches:?}") };
+        assert!(latch.strategy == StrategyId(0) && latch.is_loss_tripped);
+        assert_eq!((latch.rejects_tripped, latch.fill_rate_tripped), (10, u32::MAX));
+        assert_eq!(latch.slippage_tripped_bps, i64::MAX);
+        assert_eq!(latches.len(), 3);
         assert_eq!(state.latches(&Names::default()), []);
+    }
+
+    #[test]
+    fn what_was_set_back_is_kept_as_that() {
+        let mut state = full();
+        assert_eq!(state.strategies["two"].stops().len(), 4);
+        let latch = StrategyLatch { strategy: StrategyId(1), ..StrategyLatch::default() };
+        state.keep(&Latch::Strategy(latch), &names());
+        state.keep(&Latch::Account { venue: VenueId(0), rejects_tripped: 0 }, &names());
+        assert!(state.strategies["two"].stops().is_empty() && state.reject_storms.is_empty(), "{state:?}");
     }
 
     #[test]

@@ -173,7 +173,8 @@ impl Core {
             last_id: ClientOrderId::NONE,
             shard,
         });
-        let sweep = Sweep::new(venues.len(), config.instruments.len(), capacity);
+        let accounts = venues.len();
+        let sweep = Sweep::new(accounts, config.instruments.len(), capacity);
         let mut core = Self {
             now: Timestamp::UNKNOWN,
             kill,
@@ -202,7 +203,7 @@ impl Core {
             own_book: OwnBook::new(config.instruments.len(), capacity),
             parents: Parents::new(config.shard_of_strategy.len()),
             day: 0,
-            kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len()),
+            kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len(), accounts),
             denied: [0; DenialReason::ALL.len()],
             counters,
             latches: outputs.latches,

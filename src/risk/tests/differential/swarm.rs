@@ -151,12 +151,17 @@ fn latches(random: &mut Random) -> Vec<Latch> {
         day_turnover,
         day: random.of(&[0, 0, 3]),
         repeats: [random.below(4) as u32, random.below(4) as u32],
+        rejects_tripped: random.of(&[0, 0, 0, 3]),
+        fill_rate_tripped: random.of(&[0, 0, 0, 4]),
+        slippage_tripped_bps: random.of(&[0, 0, 0, 70]),
         strategy: StrategyId(random.of(&[0, 1])),
         is_loss_tripped: random.one_in(3),
         is_drawdown_tripped: random.one_in(3),
         is_repeat_tripped: random.one_in(3),
     });
-    vec![strategy, Latch::Execution { instrument: InstrumentId(0), execution_id: 1 + random.below(10) }]
+    let execution = Latch::Execution { instrument: InstrumentId(0), execution_id: 1 + random.below(10) };
+    let storm = Latch::Account { venue: VenueId(0), rejects_tripped: 5 };
+    if random.one_in(8) { vec![strategy, execution, storm] } else { vec![strategy, execution] }
 }
 
 /// Makes something tight from the start. What is counted over time stays as it begins: what was counted under another

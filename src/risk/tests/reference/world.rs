@@ -99,6 +99,11 @@ pub struct Breaker {
 }
 
 impl Breaker {
+    /// As an earlier run left it.
+    fn tripped_by(count: u32) -> Self {
+        Self { tripped: Some(i128::from(count)), ..Self::default() }
+    }
+
     /// Counts one more; trips where there are at least so many within eight parts.
     fn count(&mut self, now: Timestamp, part_ns: u64, most: i128) {
         self.at.push(now);
@@ -264,6 +269,9 @@ impl<'a> World<'a> {
                 self.executions.insert((*instrument, *execution_id), true);
             }
             Latch::Ban { .. } => {}
+            Latch::Account { rejects_tripped, .. } => {
+                self.rejects.insert(None, Breaker::tripped_by(*rejects_tripped));
+            }
             Latch::Strategy(latch) => {
                 let results = Results {
                     day: u64::from(latch.day),
@@ -283,6 +291,15 @@ impl<'a> World<'a> {
                 }
                 if latch.is_repeat_tripped {
                     self.repeat_tripped.insert(latch.strategy);
+                }
+                if latch.rejects_tripped > 0 {
+                    self.rejects.insert(Some(latch.strategy), Breaker::tripped_by(latch.rejects_tripped));
+                }
+                if latch.fill_rate_tripped > 0 {
+                    self.fill_rate.insert(latch.strategy, Breaker::tripped_by(latch.fill_rate_tripped));
+                }
+                if latch.slippage_tripped_bps > 0 {
+                    self.slippage.insert(latch.strategy, i128::from(latch.slippage_tripped_bps));
                 }
             }
         }
