@@ -3,6 +3,7 @@
 use super::data_dir::DataDir;
 use super::requests::{self, Signed, now_ms};
 use super::state::{Quarantine, State, WatchdogLatch};
+use super::watchdog::file::Watched;
 use crate::types::DenialReason;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,7 @@ impl Standing {
     /// Where the state cannot be read or trusted.
     pub fn of(dir: &DataDir) -> Result<Self, String> {
         let (state, now_ms) = (dir.state().map_err(|error| error.to_string())?, now_ms());
+        let watched = Watched::of(dir, &state).map_err(|error| error.to_string())?;
         let engine = dir.engine();
         let shown = dir.read(Shown::FILE).ok().and_then(|text| serde_json::from_str(&text).ok());
         let mut requests: Vec<Waiting> = requests::waiting(dir)
@@ -94,8 +96,8 @@ impl Standing {
             epoch: state.epoch,
             tripped: tripped(&state),
             kills: state.kills,
-            quarantined: state.quarantined,
-            watchdog: state.watchdog,
+            quarantined: watched.quarantined,
+            watchdog: watched.latch,
             bans: state.bans.into_iter().filter(|(_, until_ms)| *until_ms > now_ms).collect(),
             requests,
             shown: shown.filter(|_| engine.is_some()),

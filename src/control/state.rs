@@ -2,13 +2,16 @@
 //!
 //! It is written whole with a checksum over its very bytes, and replaced by a rename after a sync. A file that cannot be
 //! trusted is refused and never written over: the engine does not start, rather than start without its kills and the
-//! day's losses. Everything is by name, as ids are those of one run. The engine, `gannet ctl` and the watchdog change it
-//! through [`DataDir::update_state`](super::data_dir::DataDir::update_state), one at a time.
+//! day's losses. Everything is by name, as ids are those of one run. The engine and `gannet ctl` change it through
+//! [`DataDir::update_state`](super::data_dir::DataDir::update_state), one at a time; the watchdog, which must not wait for an
+//! engine that stands still, has a [file of its own](super::watchdog::file).
 
 use super::names::Names;
+use super::watchdog::file::Settled;
 use crate::types::{DenialReason, Latch, Money, StrategyId, StrategyLatch};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +31,9 @@ pub struct State {
     pub epoch: u32,
     /// What is killed, by name: `engine`, `venue:NAME`, `instrument:VENUE:SYMBOL`, …
     pub kills: BTreeSet<String>,
-    /// Strategies that are not to run, by name.
+    /// Strategies that are not to run, by name. Of older programs' watchdogs: today's is [`Watched`'s] to tell.
+    ///
+    /// [`Watched`'s]: super::watchdog::file::Watched
     pub quarantined: BTreeMap<String, Quarantine>,
     /// Each strategy's limits over time, by name.
     pub strategies: BTreeMap<String, StrategyState>,
@@ -38,10 +43,12 @@ pub struct State {
     pub executions: BTreeMap<String, u64>,
     /// Until when a venue wants no request, in ms since the epoch, by name.
     pub bans: BTreeMap<String, u64>,
-    /// The watchdog's, where it fired.
+    /// That the watchdog of an older program fired; counts until today's has a file of its own.
     pub watchdog: Option<WatchdogLatch>,
-    /// When the watchdog started the engine again within the last hour, in ms since the epoch.
+    /// When the watchdog of an older program started the engine again, in ms since the epoch.
     pub restarts_ms: Vec<u64>,
+    /// What of the watchdog's file is over.
+    pub settled: Settled,
     /// The mode in which an API key was first used, by its fingerprint.
     pub keys: BTreeMap<String, String>,
     /// Requests that were acted on and when they expire, in ms since the epoch, by nonce.
@@ -118,8 +125,9 @@ impl State {
     /// version, so that no older program, which would drop it with its next write, takes the file:
     ///
     /// 1. the first;
-    /// 2. what C32 and C33 stopped.
-    pub const VERSION: u32 = 2;
+    /// 2. what C32 and C33 stopped;
+    /// 3. what the watchdog writes is in a file of its own.
+    pub const VERSION: u32 = 3;
 
     /// The state of a new directory.
     ///
@@ -134,9 +142,7 @@ impl State {
     /// The whole file.
     #[must_use]
     pub fn to_text(&self) -> String {
-        // Strings and integers in maps with text keys: there is nothing in it that JSON cannot say.
-        let body = serde_json::to_string_pretty(self).unwrap_or_default();
-        format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", sha256(body.as_bytes()))
+        seal(self)
     }
 
     /// Reads a whole file.
@@ -144,17 +150,7 @@ impl State {
     /// # Errors
     /// Why it cannot be trusted, in words.
     pub fn of_text(text: &str) -> Result<Self, String> {
-        let parts = text
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_suffix(SUFFIX))
-            .and_then(|rest| rest.split_once(MIDDLE));
-        let Some((stated, body)) = parts else {
-            return Err("is cut short, or was written by something else".to_owned());
-        };
-        if stated != sha256(body.as_bytes()) {
-            return Err("was changed or damaged: its checksum does not fit".to_owned());
-        }
-        let mut state: Self = serde_json::from_str(body).map_err(|error| format!("cannot be read: {error}"))?;
+        let mut state: Self = unseal(text)?;
         if state.version > Self::VERSION {
             return Err(format!("is of a newer program: version {}, this one knows {}", state.version, Self::VERSION));
         }
@@ -275,6 +271,30 @@ impl From<&StrategyLatch> for StrategyState {
 const PREFIX: &str = "{\"checksum\":\"";
 const MIDDLE: &str = "\",\"state\":\n";
 const SUFFIX: &str = "\n}\n";
+
+/// A whole file with a checksum over the very bytes of what it says.
+#[must_use]
+pub fn seal(contents: &impl Serialize) -> String {
+    // Strings and integers in maps with text keys: there is nothing in it that JSON cannot say.
+    let body = serde_json::to_string_pretty(contents).unwrap_or_default();
+    format!("{PREFIX}{}{MIDDLE}{body}{SUFFIX}", sha256(body.as_bytes()))
+}
+
+/// What such a file says.
+///
+/// # Errors
+/// Why it cannot be trusted, in words.
+pub fn unseal<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let parts =
+        text.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).and_then(|rest| rest.split_once(MIDDLE));
+    let Some((stated, body)) = parts else {
+        return Err("is cut short, or was written by something else".to_owned());
+    };
+    if stated != sha256(body.as_bytes()) {
+        return Err("was changed or damaged: its checksum does not fit".to_owned());
+    }
+    serde_json::from_str(body).map_err(|error| format!("cannot be read: {error}"))
+}
 
 /// The SHA-256 of these bytes, in hexadecimal digits.
 #[must_use]
