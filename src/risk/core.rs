@@ -25,7 +25,7 @@ use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
 use crate::types::{
     CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Latch, Mark, Money, Notice, NoticeCode,
-    OrderUpdate, PositionReport, PositionState, SessionState, StrategyId, Timestamp, TradingState,
+    OrderUpdate, PositionReport, PositionState, Quantity, SessionState, StrategyId, Timestamp, TradingState,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -252,6 +252,13 @@ impl Core {
         }
         // The cold plane keeps room for as many as it sends.
         let _ = self.retired_limits.try_send(limits);
+    }
+
+    /// A venue told what is traded in an instrument (C16).
+    pub(super) fn on_volume(&mut self, instrument: InstrumentId, day_volume: Quantity) {
+        if let Some(market) = self.books.markets.get_mut(instrument.index()) {
+            market.day_volume = day_volume;
+        }
     }
 
     /// A person looked at a strategy, or at all: what only a person may set back begins anew.

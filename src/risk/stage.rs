@@ -160,6 +160,7 @@ impl Stage for Risk {
             RiskCommand::Reset(strategy) => core.reset(*strategy),
             RiskCommand::Clock { venue, offset_ns } => core.on_clock(*venue, *offset_ns),
             RiskCommand::ClockJump { by_ns } => core.on_clock_jump(*by_ns),
+            RiskCommand::Volume { instrument, day_volume } => core.on_volume(*instrument, *day_volume),
         });
         for lane in reports {
             work += lane.drain(REPORTS_PER_CYCLE, |message| core.on_gateway(message));

@@ -501,6 +501,13 @@ pub enum RiskCommand {
         /// By how much, in ns.
         by_ns: i64,
     },
+    /// The venue was asked what is traded in an instrument (C16).
+    Volume {
+        /// In what.
+        instrument: InstrumentId,
+        /// What was traded within the last 24 hours; zero or less is as if it were not known.
+        day_volume: Quantity,
+    },
 }
 
 /// Risk to cold plane: what displays show of a strategy's position.

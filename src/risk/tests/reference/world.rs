@@ -168,6 +168,8 @@ pub struct World<'a> {
     /// How far the first fill that was too far off was, in basis points.
     pub slippage: BTreeMap<StrategyId, i128>,
     pub is_reported: bool,
+    /// What is traded in a day, as told last.
+    pub day_volumes: BTreeMap<InstrumentId, i128>,
     /// The venue's clock less ours, and by how much ours jumped since that was measured.
     pub clock: (i64, i64),
     /// When each shard was heard last.
@@ -235,6 +237,10 @@ impl<'a> World<'a> {
             rejects: BTreeMap::new(),
             fill_rate: BTreeMap::new(),
             slippage: BTreeMap::new(),
+            day_volumes: (0..)
+                .map(InstrumentId)
+                .zip(config.day_volumes.iter().map(|told| i128::from(told.0)))
+                .collect(),
             is_reported: true,
             clock: (0, 0),
             heard: BTreeMap::new(),
@@ -315,6 +321,9 @@ impl<'a> World<'a> {
             Event::Command(RiskCommand::Reset(strategy)) => self.reset(*strategy),
             Event::Command(RiskCommand::Clock { offset_ns, .. }) => self.clock = (*offset_ns, 0),
             Event::Command(RiskCommand::ClockJump { by_ns }) => self.clock.1 = *by_ns,
+            Event::Command(RiskCommand::Volume { instrument, day_volume }) => {
+                self.day_volumes.insert(*instrument, i128::from(day_volume.0));
+            }
             // What that cancels is told as what was passed on.
             Event::Command(_) => {}
             Event::Limits(limits) => {
