@@ -275,6 +275,7 @@ pub fn config(clock: &Clock, own: Vec<Box<dyn AnyStrategy>>) -> MachineConfig {
             position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
             currency: Some(AssetId(1)),
             rate_sources: Vec::new(),
+            day_volumes: vec![Quantity(i64::MAX)],
             epoch: EPOCH,
             latches: Vec::new(),
             identity: None,

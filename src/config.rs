@@ -11,6 +11,7 @@ pub use limits::{AccountLimits, MarketOrdersName, RestrictionName, SelfTradeName
 use crate::pipeline::idle::IdleStrategy;
 use crate::pipeline::threads::{Layout, ThreadSpec};
 use crate::strategy::{FieldError, registry, schema};
+use crate::types::parse_fixed;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -335,6 +336,9 @@ pub struct InstrumentConfig {
     #[serde(default)]
     #[schemars(range(min = 1, max = 100))]
     pub depth_share_max_percent: Option<u32>,
+    /// C16: how much of what is traded in 24 hours an order may be, in percent, to the hundredth.
+    #[serde(default = "default_volume_share_max_percent")]
+    pub volume_share_max_percent: String,
     /// C21: open orders of all strategies together.
     #[serde(default = "default_open_orders_max")]
     #[schemars(range(min = 1, max = 65_536))]
@@ -352,6 +356,9 @@ pub struct InstrumentConfig {
     pub message_burst: Option<u32>,
 }
 
+fn default_volume_share_max_percent() -> String {
+    "1".to_owned()
+}
 const fn default_drift_max_bps() -> u32 {
     300
 }
@@ -590,6 +597,11 @@ impl Config {
             for (name, problem) in not_positive(&decimals) {
                 wrong(key(name), problem);
             }
+            if instrument.volume_share_max_bps().is_none() {
+                let text = &instrument.volume_share_max_percent;
+                let problem = format!("{text:?} must be from \"0.01\" to \"100\", in hundredths, such as \"0.5\"");
+                wrong(key("volume_share_max_percent"), problem);
+            }
             if instrument.messages_per_second.is_some() != instrument.message_burst.is_some() {
                 wrong(key("message_burst"), "goes together with messages_per_second".to_owned());
             }
@@ -724,6 +736,13 @@ impl Config {
 }
 
 impl InstrumentConfig {
+    /// [`InstrumentConfig::volume_share_max_percent`] in basis points, from 1 to 10,000; `None` where it is nothing of that.
+    #[must_use]
+    pub fn volume_share_max_bps(&self) -> Option<u32> {
+        let bps = parse_fixed(self.volume_share_max_percent.as_bytes(), 2).ok()?;
+        u32::try_from(bps).ok().filter(|bps| (1..=10_000).contains(bps))
+    }
+
     /// `venue:SYMBOL`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -937,6 +956,25 @@ mod tests {
         let errors = Config::parse(&text).expect_err("three mistakes").to_string();
         for words in ["instruments[0].market_orders", "protect", "strategies[0].sides", "limits.duplicates_max"] {
             assert!(errors.contains(words), "{words} in\n{errors}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_volume_is_in_hundredths_of_a_percent() {
+        let with = |line: &str| Config::parse(&EXAMPLE.replace("volume_share_max_percent = \"1\"", line));
+        for (line, bps) in [
+            ("# none: the default", 100),
+            ("volume_share_max_percent = \"0.01\"", 1),
+            ("volume_share_max_percent = \"0.5\"", 50),
+            ("volume_share_max_percent = \"100\"", 10_000),
+        ] {
+            let config = with(line).unwrap_or_else(|errors| panic!("{line}: {errors}"));
+            assert_eq!(config.instruments[0].volume_share_max_bps(), Some(bps), "{line}");
+            assert!(config.missing_limits().is_empty());
+        }
+        for bad in ["\"0\"", "\"-1\"", "\"0.001\"", "\"100.01\"", "\"much\"", "\"\"", "1"] {
+            let errors = with(&format!("volume_share_max_percent = {bad}")).expect_err(bad).to_string();
+            assert!(errors.contains("instruments[0].volume_share_max_percent"), "{bad}: {errors}");
         }
     }
 

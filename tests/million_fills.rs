@@ -137,6 +137,7 @@ fn config() -> RiskConfig {
         rate_sources: [(BTC, 0), (ETH, 1), (BNB, 3)]
             .map(|(asset, id)| RateSource { asset, instrument: InstrumentId(id) })
             .to_vec(),
+        day_volumes: vec![Quantity(i64::MAX); 4],
         epoch: 1,
         latches: Vec::new(),
         identity: None,

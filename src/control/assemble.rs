@@ -12,8 +12,8 @@ use crate::risk::{LimitsTable, RiskConfig};
 use crate::strategy::runner::{Instance, ShardConfig};
 use crate::strategy::{Setup, registry};
 use crate::types::{
-    AssetId, ClientOrderId, ExecutionReport, Instrument, InstrumentId, Instruments, Money, StrategyId, Symbol,
-    TradingState, VenueId,
+    AssetId, ClientOrderId, ExecutionReport, Instrument, InstrumentId, Instruments, Money, Quantity, StrategyId,
+    Symbol, TradingState, VenueId,
 };
 use crate::venue::binance::{Market, MarketCodec, MarketSymbol, OrderEncoder, SessionKind, UserCodec};
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ pub struct Facts {
     pub instruments: Arc<Instruments>,
     /// Each account's balances.
     pub balances: Vec<(VenueId, AssetId, Money)>,
+    /// What was traded in each instrument within the last 24 hours, by instrument id.
+    pub day_volumes: Vec<Quantity>,
     /// This engine start's number: the highest in our orders at any venue, plus one.
     pub epoch: u32,
     /// The first venue order id of this run, by instrument id.
@@ -93,6 +95,7 @@ pub async fn ask_venues(config: &Config, clients: &mut [VenueClient]) -> Result<
     let instruments = Arc::new(instruments);
     let mut facts = Facts {
         balances: Vec::new(),
+        day_volumes: vec![Quantity::ZERO; instruments.len()],
         epoch: 1,
         first_orders: vec![0; instruments.len()],
         first_trades: vec![0; instruments.len()],
@@ -112,6 +115,11 @@ pub async fn ask_venues(config: &Config, clients: &mut [VenueClient]) -> Result<
             }
         }
         for instrument in instruments.iter().filter(|instrument| instrument.venue == venue) {
+            match (client.day_volume(instrument).await, facts.day_volumes.get_mut(instrument.id.index())) {
+                (Ok(told), Some(day_volume)) => *day_volume = told,
+                (Ok(_), None) => {}
+                (Err(error), _) => errors.push(format!("venue {}: {error}", client.name)),
+            }
             match ask_history(client, &instruments, instrument).await {
                 Ok((epoch, order, trade)) => {
                     facts.epoch = facts.epoch.max(epoch + 1);
@@ -273,6 +281,7 @@ pub fn assemble(
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
         currency,
         rate_sources,
+        day_volumes: facts.day_volumes.clone(),
         epoch: facts.epoch,
         latches: Vec::new(),
         identity: None,

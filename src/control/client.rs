@@ -2,7 +2,7 @@
 
 use crate::config::{KeyKind, SecretSource, Venue};
 use crate::pipeline::clock::Clock;
-use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Symbol};
+use crate::types::{ExecutionReport, HistoryBar, Instrument, Instruments, Quantity, Symbol};
 use crate::venue::binance::rest::{self, AssetBalance, InstrumentSpec, OpenOrder, Request, Snapshot};
 use crate::venue::binance::{Credentials, Market, MarketSymbol, UserCodec};
 use crate::venue::budget::{Budget, BudgetUse, Urgency};
@@ -204,6 +204,16 @@ impl VenueClient {
         let interval_ns = crate::config::bar_interval_ns(interval).unwrap_or(0);
         let venue_now = self.clock.now().nanos().saturating_add_signed(self.offset_ns());
         Ok(bars.into_iter().filter(|bar| bar.open_ns.nanos().saturating_add(interval_ns) <= venue_now).collect())
+    }
+
+    /// What was traded in an instrument within the last 24 hours.
+    ///
+    /// # Errors
+    /// Where the venue gives no answer that can be used.
+    pub async fn day_volume(&self, instrument: &Instrument) -> Result<Quantity, ClientError> {
+        let request = Request::day(Market::Spot, instrument.symbol);
+        let body = self.fetch(&request).await?;
+        rest::decode_day_volume(&body, &MarketSymbol::from(instrument)).map_err(|error| unreadable(&request, &error))
     }
 
     /// The account's balances.

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `engine.lock` | held by the engine that runs here, with its process id in it |
 //! | `state.json` | what a restart must not forget ([`state`](super::state)) |
+//! | `watchdog.json` | what the watchdog must not forget ([`file`](super::watchdog::file)) |
+//! | `watchdog.lock` | held by the one watchdog of this directory |
 //! | `kill` | a killed scope a line ([`kill_file`](super::kill_file)) |
 //! | `requests/` | what operators ask for, signed ([`requests`](super::requests)) |
 //! | `status.json` | what the engine shows ([`standing`](super::standing)) |

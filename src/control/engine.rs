@@ -13,6 +13,7 @@ use super::office::Office;
 use super::plane::{Display, Plane};
 use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
+use super::watchdog::file::{Watched, end_kill};
 use super::watchdog::guard::Guard;
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
@@ -59,6 +60,7 @@ pub async fn run(
     let clock = Clock::wall();
     let data = DataDir::new(&config.engine.data_dir);
     let _lock = data.create().and_then(|()| data.lock()).map_err(|error| vec![error.to_string()])?;
+    end_kill(&data).map_err(|error| vec![error.to_string()])?;
     let names = Names::of(config);
     let opened = Opened::open(journal, &data).map_err(|error| vec![error])?;
     let keeper = Keeper::start(data.clone(), names.clone(), kill.clone()).map_err(|error| vec![error])?;
@@ -101,11 +103,12 @@ pub async fn run(
     facts.epoch = next_epoch(&data, facts.epoch.max(opened.epoch().saturating_add(1)))?;
     heartbeats.set_epoch(facts.epoch);
     let state = data.state().map_err(|error| vec![error.to_string()])?;
+    let watched = Watched::of(&data, &state).map_err(|error| vec![error.to_string()])?;
     let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
     assembly.machine.risk.latches = state.latches(&names);
     assembly.machine.risk.identity = identity.first().map(Into::into);
     for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
-        instance.is_quarantined = state.quarantined.contains_key(&instance.name);
+        instance.is_quarantined = watched.quarantined.contains_key(&instance.name);
     }
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
     let start = Start::of(&assembly.machine, &names);
@@ -162,7 +165,8 @@ fn guard(
         return guard.map(Some).map_err(|error| vec![format!("the watchdog: {error}")]);
     }
     let state = data.state().map_err(|error| vec![error.to_string()])?;
-    match state.watchdog.filter(|latch| !latch.is_flat) {
+    let watched = Watched::of(data, &state).map_err(|error| vec![error.to_string()])?;
+    match watched.latch.filter(|latch| !latch.is_flat) {
         None => Ok(None),
         Some(latch) => Err(vec![format!(
             "{}: the watchdog fired ({}), and no venue has confirmed since that nothing is open; run with it, or              `gannet watchdog` alone until it says FLAT",

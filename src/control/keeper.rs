@@ -9,7 +9,7 @@ use super::kill_file::KillWatch;
 use super::names::{ENGINE, Names};
 use super::office::{Office, Premises};
 use super::standing::Shown;
-use super::state::State;
+use super::state::{State, StrategyState};
 use crate::risk::{KillScope, KillSwitch};
 use crate::types::Latch;
 use crate::venue::budget::Budget;
@@ -246,27 +246,31 @@ impl Work {
     }
 }
 
-/// Whether a limit over time has stopped a strategy.
-const fn stops(latch: &Latch) -> bool {
-    matches!(latch, Latch::Strategy(latch) if latch.is_loss_tripped || latch.is_drawdown_tripped || latch.is_repeat_tripped)
+/// Whether a limit or a breaker has stopped a strategy or an account.
+fn stops(latch: &Latch) -> bool {
+    match latch {
+        Latch::Strategy(latch) => StrategyState::from(latch).is_tripped(),
+        Latch::Account { rejects_tripped, .. } => *rejects_tripped > 0,
+        Latch::Execution { .. } | Latch::Ban { .. } => false,
+    }
 }
 
-/// Whether both are of one strategy, stopped by the same limits.
+/// Whether both are of the same strategy or account, stopped by the same.
 fn same_stop(old: &Latch, new: &Latch) -> bool {
-    let stop = |latch: &Latch| match latch {
-        Latch::Strategy(latch) => {
-            Some((latch.strategy, latch.is_loss_tripped, latch.is_drawdown_tripped, latch.is_repeat_tripped))
+    match (old, new) {
+        (Latch::Strategy(old), Latch::Strategy(new)) => {
+            old.strategy == new.strategy && StrategyState::from(old).stops() == StrategyState::from(new).stops()
         }
-        Latch::Execution { .. } | Latch::Ban { .. } => None,
-    };
-    stop(old) == stop(new)
+        (Latch::Account { .. }, Latch::Account { .. }) => old == new,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::kill_file;
     use super::*;
-    use crate::types::{InstrumentId, StrategyId, StrategyLatch, Timestamp};
+    use crate::types::{InstrumentId, StrategyId, StrategyLatch, Timestamp, VenueId};
 
     fn scene() -> (tempfile::TempDir, DataDir, Names) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -367,5 +371,52 @@ mod tests {
         (1..=9).for_each(|id| keeper.latches.send(execution(id)).expect("taken"));
         drop(keeper);
         assert_eq!(dir.state().expect("trusted").executions["a:X"], 9);
+    }
+
+    #[test]
+    fn what_a_breaker_stopped_is_written_at_once() {
+        let (_folder, dir, names) = scene();
+        let state = dir.state().expect("trusted");
+        let (latches, of_plane) = bounded(1);
+        let switch = KillSwitch::new();
+        let mut work = Work {
+            watch: KillWatch::start(dir.clone(), names.clone(), switch.clone()).expect("a thread"),
+            dir,
+            names,
+            switch,
+            latches: of_plane,
+            shown: bounded(1).1,
+            shown_at: None,
+            offices: bounded(1).1,
+            of_venues: bounded(1).1,
+            budgets: Vec::new(),
+            office: None,
+            looked_at: Instant::now(),
+            written_generation: 0,
+            state,
+            waiting: Vec::new(),
+            is_urgent: false,
+            written_at: Instant::now(),
+            problem: None,
+        };
+        let strategy = StrategyLatch { strategy: StrategyId(1), ..StrategyLatch::default() };
+        let storm = |rejects_tripped| Latch::Account { venue: VenueId(0), rejects_tripped };
+        for (latch, is_urgent) in [
+            (Latch::Strategy(StrategyLatch { day: 3, ..strategy }), false),
+            (Latch::Strategy(StrategyLatch { rejects_tripped: 3, ..strategy }), true),
+            (Latch::Strategy(StrategyLatch { rejects_tripped: 3, day: 4, ..strategy }), false),
+            (Latch::Strategy(StrategyLatch { rejects_tripped: 3, fill_rate_tripped: 9, ..strategy }), true),
+            (Latch::Strategy(StrategyLatch { slippage_tripped_bps: 9, ..strategy }), true),
+            (Latch::Strategy(strategy), false),
+            (storm(3), true),
+            (storm(3), false),
+            (storm(0), false),
+        ] {
+            latches.send(latch).expect("room");
+            work.take();
+            assert_eq!(work.is_urgent, is_urgent, "{latch:?}");
+            work.keep().expect("written");
+        }
+        assert!(work.state.strategies["two"].stops().is_empty() && work.state.reject_storms.is_empty());
     }
 }

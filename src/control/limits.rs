@@ -133,6 +133,7 @@ fn of_instrument(
             MarketOrdersName::Allow => MarketOrders::Allow,
         },
         max_depth_share_bps: wanted.depth_share_max_percent.unwrap_or(0) * 100,
+        max_volume_share_bps: wanted.volume_share_max_bps().unwrap_or(0),
         max_position: amounts.quantity("position_max", wanted.position_max.as_ref(), instrument),
         max_open_orders: wanted.open_orders_max,
         max_resting_notional: amounts.money("resting_notional_max", wanted.resting_notional_max.as_ref()),

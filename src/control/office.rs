@@ -14,6 +14,7 @@ use super::names::{ENGINE, Names};
 use super::operators::Operators;
 use super::requests::{self, Action, Refusal, Request, Signed, Verified, now_ms};
 use super::state::State;
+use super::watchdog::file::Watched;
 use crate::backtest::Blob;
 use crate::config::Config;
 use crate::journal::Journal;
@@ -117,6 +118,7 @@ impl Office {
         };
         let is_known = self.judged.get(id) == Some(&signed);
         let state = dir.state()?;
+        let watched = Watched::of(dir, &state)?;
         let verified = match signed.verify(&self.operators, &state, now_ms()) {
             Ok(verified) if verified.request.id == id => verified,
             Ok(_) => {
@@ -140,7 +142,7 @@ impl Office {
             detail: detail.to_owned(),
             ..entry.clone()
         };
-        let needed = match self.needed(&request.action, premises, &state) {
+        let needed = match self.needed(&request.action, premises, &state, &watched) {
             Ok(needed) => needed,
             Err(problem) => return close(dir, id, outcome("refused", &problem)),
         };
@@ -153,7 +155,7 @@ impl Office {
         }
         outcome("approved", "").write(dir)?;
         warn!("request {id}: {}, approved by {}: {}", request.action, names.join(" and "), request.reason);
-        match self.act(&verified, &signed, premises) {
+        match self.act(&verified, &signed, premises, &watched) {
             Ok(detail) => close(dir, id, outcome("done", &detail)),
             Err(problem) => {
                 error!("request {id}: {problem}");
@@ -166,7 +168,13 @@ impl Office {
     ///
     /// # Errors
     /// Why it cannot be done by any number of them.
-    fn needed(&self, action: &Action, premises: &Premises<'_>, state: &State) -> Result<usize, String> {
+    fn needed(
+        &self,
+        action: &Action,
+        premises: &Premises<'_>,
+        state: &State,
+        watched: &Watched,
+    ) -> Result<usize, String> {
         let known = |what: &str, name: &str, is_known: bool| {
             if is_known { Ok(()) } else { Err(format!("no {what} is named {name:?}")) }
         };
@@ -177,7 +185,7 @@ impl Office {
                     let killed = if killed.is_empty() { "nothing".to_owned() } else { killed.join(", ") };
                     return Err(format!("{scope} is not killed; {killed} is"));
                 }
-                if scope == ENGINE && state.watchdog.as_ref().is_some_and(|latch| !latch.is_flat) {
+                if scope == ENGINE && !watched.is_flat() {
                     return Err(
                         "the watchdog has fired and has not seen every order's end: look at the venue".to_owned()
                     );
@@ -187,7 +195,7 @@ impl Office {
                 known(
                     "strategy",
                     name,
-                    premises.names.strategy(name).is_some() || state.quarantined.contains_key(name),
+                    premises.names.strategy(name).is_some() || watched.quarantined.contains_key(name),
                 )?;
             }
             Action::Reset { strategy: None } | Action::ApproveBuild { .. } => {}
@@ -208,8 +216,15 @@ impl Office {
         Ok(2)
     }
 
-    /// Does what was approved. It is marked as used, on the disk, no later than it is done.
-    fn act(&mut self, verified: &Verified, signed: &Signed, premises: &Premises<'_>) -> Result<String, String> {
+    /// Does what was approved. What the watchdog said is that by which it was judged: of an alarm that came since nothing is
+    /// ended. It is marked as used, on the disk, no later than it is done.
+    fn act(
+        &mut self,
+        verified: &Verified,
+        signed: &Signed,
+        premises: &Premises<'_>,
+        watched: &Watched,
+    ) -> Result<String, String> {
         let Premises { dir, names, watch } = premises;
         let Verified { request, signers } = verified;
         let in_words = |error: DataError| error.to_string();
@@ -227,7 +242,7 @@ impl Office {
                         mark(state);
                         state.kills.retain(|name| name != scope && !unknown(name));
                         if scope == ENGINE {
-                            state.watchdog = None;
+                            watched.release(state);
                         }
                     })
                     .map(drop)
@@ -248,9 +263,7 @@ impl Office {
                 let mut was_quarantined = false;
                 let set_back = |state: &mut State| {
                     mark(state);
-                    let before = state.quarantined.len();
-                    state.quarantined.retain(|name, _| strategy.as_ref().is_some_and(|only| only != name));
-                    was_quarantined = state.quarantined.len() < before;
+                    was_quarantined = watched.end_quarantine(strategy.as_deref(), state);
                 };
                 dir.update_state(set_back).map_err(in_words)?;
                 let id = strategy.as_ref().map_or(Some(StrategyId::NONE), |name| names.strategy(name));
@@ -369,6 +382,8 @@ mod tests {
     use super::super::audit;
     use super::super::kill_file;
     use super::super::requests::tests::People;
+    use super::super::state::WatchdogLatch;
+    use super::super::watchdog::file::WatchdogFile;
     use super::*;
     use crate::config::EXAMPLE;
     use crate::risk::{KillScope, KillSwitch};
@@ -421,6 +436,10 @@ mod tests {
             signed.store(&self.dir).expect("stored");
             self.poll();
             audit::about(&self.dir, &signed.request().expect("one").id).pop().expect("told")
+        }
+
+        fn watched(&self) -> Watched {
+            Watched::of(&self.dir, &self.dir.state().expect("trusted")).expect("trusted")
         }
 
         fn poll(&mut self) {
@@ -497,11 +516,24 @@ mod tests {
     fn nothing_is_released_before_the_watchdog_has_seen_it_flat() {
         let mut scene = Scene::new();
         scene.kill("engine");
-        let fired = |is_flat| super::super::state::WatchdogLatch { is_flat, ..Default::default() };
-        scene.dir.update_state(|state| state.watchdog = Some(fired(false))).expect("written");
+        let fire = |scene: &Scene, is_flat| {
+            let latch = WatchdogLatch { fired_at_ms: 7, is_flat, ..WatchdogLatch::default() };
+            let file = WatchdogFile { latch: Some(latch), ..WatchdogFile::default() };
+            file.write(&scene.dir).expect("written");
+        };
+        fire(&scene, false);
         assert!(scene.ask(release("engine"), &[0, 1]).detail.contains("watchdog"));
         assert!(scene.switch.read().any());
-        scene.dir.update_state(|state| state.watchdog = Some(fired(true))).expect("written");
+        fire(&scene, true);
+        assert_eq!(scene.ask(release("engine"), &[0, 1]).outcome, "done");
+        assert_eq!(scene.watched(), Watched::default());
+        // Without its file there is what an older program has written.
+        scene.kill("engine");
+        std::fs::remove_file(scene.dir.file(WatchdogFile::FILE)).expect("gone");
+        let older = |is_flat| Some(WatchdogLatch { is_flat, ..WatchdogLatch::default() });
+        scene.dir.update_state(|state| state.watchdog = older(false)).expect("written");
+        assert!(scene.ask(release("engine"), &[0, 1]).detail.contains("watchdog"));
+        scene.dir.update_state(|state| state.watchdog = older(true)).expect("written");
         assert_eq!(scene.ask(release("engine"), &[0, 1]).outcome, "done");
         assert_eq!(scene.dir.state().expect("trusted").watchdog, None);
     }
@@ -509,18 +541,22 @@ mod tests {
     #[test]
     fn a_reset_ends_quarantine_and_tells_risk() {
         let mut scene = Scene::new();
-        scene
-            .dir
-            .update_state(|state| _ = state.quarantined.insert("btc-maker".to_owned(), Default::default()))
-            .expect("ok");
+        let culprit = Some("btc-maker".to_owned());
+        let mut file = WatchdogFile::default();
+        file.keep(&WatchdogLatch { fired_at_ms: 7, is_flat: true, culprit, ..WatchdogLatch::default() });
+        file.write(&scene.dir).expect("written");
+        let older = |state: &mut State| _ = state.quarantined.insert("gone".to_owned(), Default::default());
+        scene.dir.update_state(older).expect("written");
         let reset = |name: &str| Action::Reset { strategy: Some(name.to_owned()) };
         assert_eq!(scene.ask(reset("nobody"), &[0, 1]).outcome, "refused");
         assert_eq!(scene.ask(reset("btc-maker"), &[0]).outcome, "requested");
         let done = scene.ask(reset("btc-maker"), &[0, 1]);
         assert!(done.outcome == "done" && done.detail.contains("next start"), "{done:?}");
-        assert!(scene.dir.state().expect("trusted").quarantined.is_empty());
+        assert_eq!(scene.watched().quarantined.into_keys().collect::<Vec<_>>(), ["gone"]);
         let order = scene.orders.try_recv().expect("one");
         assert!(matches!(order, Order::Command(RiskCommand::Reset(StrategyId(0)))), "{order:?}");
+        assert_eq!(scene.ask(Action::Reset { strategy: None }, &[0, 1]).outcome, "done");
+        assert!(scene.watched().quarantined.is_empty());
     }
 
     #[test]

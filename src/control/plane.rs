@@ -10,8 +10,8 @@ use super::status::{Status, is_warning};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{ColdEnds, Counters};
 use crate::types::{
-    FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Latch, Request, RiskCommand, ShardCommand, Side,
-    Timestamp, TradingState, VenueId,
+    FeedInput, FeedMessage, HistoryBar, InstrumentId, Instruments, Latch, Quantity, Request, RiskCommand, ShardCommand,
+    Side, Timestamp, TradingState, VenueId,
 };
 use crate::venue::binance::rest::Snapshot;
 use crate::venue::connect::{Endpoint, connect};
@@ -34,12 +34,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const HISTORY_RETRY: Duration = Duration::from_secs(2);
 /// Ticks between two drawings: 10 a second.
 const DRAW_EVERY: u32 = 50;
+/// How often venues are asked what was traded in each instrument within 24 hours.
+const VOLUMES_EVERY: Duration = Duration::from_secs(300);
 
 /// What a request to a venue brought.
 enum Fetched {
     Snapshot(usize, InstrumentId, Result<Snapshot, ClientError>),
     History(usize, InstrumentId, Vec<HistoryBar>),
     Clock(VenueId, Result<i64, ClientError>),
+    Volume(InstrumentId, Result<Quantity, ClientError>),
 }
 
 /// What is shown ten times a second.
@@ -86,6 +89,8 @@ pub struct Plane {
     wall: WallWatch,
     /// When the venues' clocks are to be measured next.
     measure_at: Instant,
+    /// When they are to be asked next what was traded.
+    ask_volumes_at: Instant,
     seed: u32,
 }
 
@@ -129,6 +134,7 @@ impl Plane {
             commands,
             wall: WallWatch::default(),
             measure_at: Instant::now() + MEASURE_EVERY,
+            ask_volumes_at: Instant::now() + VOLUMES_EVERY,
             seed,
         }
     }
@@ -182,6 +188,7 @@ impl Plane {
             if until_draw == 0 {
                 until_draw = DRAW_EVERY;
                 self.look_at_clocks();
+                self.look_at_volumes();
                 if let Some(keeper) = self.shown.as_ref().filter(|keeper| keeper.is_empty()) {
                     let _ = keeper.try_send(self.status.shown(self.open_orders()));
                 }
@@ -298,6 +305,25 @@ impl Plane {
         }
     }
 
+    /// Has risk told, every few minutes, what was traded in each instrument within 24 hours. Where no answer comes, what was
+    /// told last stands.
+    fn look_at_volumes(&mut self) {
+        if Instant::now() < self.ask_volumes_at {
+            return;
+        }
+        self.ask_volumes_at = Instant::now() + VOLUMES_EVERY;
+        let (clients, results) = (Arc::clone(&self.clients), self.results.clone());
+        let instruments = Arc::clone(&self.instruments);
+        // One after the other: this is never urgent.
+        tokio::spawn(async move {
+            for instrument in instruments.iter() {
+                if let Some(client) = clients.get(usize::from(instrument.venue.0)) {
+                    let _ = results.send(Fetched::Volume(instrument.id, client.day_volume(instrument).await));
+                }
+            }
+        });
+    }
+
     /// Hands on what operators decided: an object goes into its port before the command that takes it.
     fn take_orders(&mut self) {
         while self.commands.is_empty()
@@ -392,6 +418,11 @@ impl Plane {
                 self.commands.push_back(RiskCommand::Clock { venue: *venue, offset_ns: *offset_ns });
                 return;
             }
+            Fetched::Volume(instrument, Ok(day_volume)) => {
+                self.commands.push_back(RiskCommand::Volume { instrument: *instrument, day_volume: *day_volume });
+                return;
+            }
+            Fetched::Volume(_, Err(error)) => return warn!("what is traded in a day: {error}"),
             Fetched::Clock(venue, Err(error)) => return warn!("the clock of venue {}: {error}", venue.0),
             Fetched::Snapshot(venue, instrument, _) | Fetched::History(venue, instrument, _) => (*venue, *instrument),
         };
@@ -408,7 +439,7 @@ impl Plane {
                 push(FeedInput::SnapshotEnd);
             }
             // The feed asks again when its backoff is over.
-            Fetched::Clock(..) => {}
+            Fetched::Clock(..) | Fetched::Volume(..) => {}
             Fetched::Snapshot(_, _, Err(error)) => warn!("snapshot: {error}"),
             Fetched::History(_, _, bars) => {
                 bars.into_iter().for_each(|bar| push(FeedInput::HistoryBar(bar)));

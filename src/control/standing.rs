@@ -3,6 +3,8 @@
 use super::data_dir::DataDir;
 use super::requests::{self, Signed, now_ms};
 use super::state::{Quarantine, State, WatchdogLatch};
+use super::watchdog::file::Watched;
+use crate::types::DenialReason;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,8 +43,8 @@ pub struct Standing {
     pub kills: BTreeSet<String>,
     /// Strategies that are not to run.
     pub quarantined: BTreeMap<String, Quarantine>,
-    /// Strategies that a limit over time has stopped, with the limits.
-    pub tripped: BTreeMap<String, Vec<&'static str>>,
+    /// Strategies that a limit over time or a breaker has stopped, and accounts (`account:NAME`), each with what.
+    pub tripped: BTreeMap<String, Vec<String>>,
     /// That the watchdog fired.
     pub watchdog: Option<WatchdogLatch>,
     /// Until when venues want no request, in ms since the epoch; those that are over are left out.
@@ -73,6 +75,7 @@ impl Standing {
     /// Where the state cannot be read or trusted.
     pub fn of(dir: &DataDir) -> Result<Self, String> {
         let (state, now_ms) = (dir.state().map_err(|error| error.to_string())?, now_ms());
+        let watched = Watched::of(dir, &state).map_err(|error| error.to_string())?;
         let engine = dir.engine();
         let shown = dir.read(Shown::FILE).ok().and_then(|text| serde_json::from_str(&text).ok());
         let mut requests: Vec<Waiting> = requests::waiting(dir)
@@ -93,8 +96,8 @@ impl Standing {
             epoch: state.epoch,
             tripped: tripped(&state),
             kills: state.kills,
-            quarantined: state.quarantined,
-            watchdog: state.watchdog,
+            quarantined: watched.quarantined,
+            watchdog: watched.latch,
             bans: state.bans.into_iter().filter(|(_, until_ms)| *until_ms > now_ms).collect(),
             requests,
             shown: shown.filter(|_| engine.is_some()),
@@ -102,18 +105,14 @@ impl Standing {
     }
 }
 
-/// The strategies that a limit over time has stopped. A day's loss counts for its own day, which risk knows.
-fn tripped(state: &State) -> BTreeMap<String, Vec<&'static str>> {
-    let of = |(name, strategy): (&String, &super::state::StrategyState)| {
-        let limits = [
-            (strategy.is_loss_tripped, "DAILY_LOSS_LIMIT"),
-            (strategy.is_drawdown_tripped, "MAX_DRAWDOWN"),
-            (strategy.is_repeat_tripped, "REPEAT_EXECUTION"),
-        ];
-        let names: Vec<&str> = limits.into_iter().filter(|(is_tripped, _)| *is_tripped).map(|(_, name)| name).collect();
-        (!names.is_empty()).then(|| (name.clone(), names))
-    };
-    state.strategies.iter().filter_map(of).collect()
+/// What a limit over time or a breaker has stopped. A day's loss counts for its own day, which risk knows.
+fn tripped(state: &State) -> BTreeMap<String, Vec<String>> {
+    let strategies = state.strategies.iter().map(|(name, strategy)| (name.clone(), strategy.stops()));
+    let accounts = state.reject_storms.iter().map(|(name, count)| {
+        let storm = format!("{} {count}", DenialReason::RejectStorm.name());
+        (format!("account:{name}"), vec![storm])
+    });
+    strategies.chain(accounts).filter(|(_, stops)| !stops.is_empty()).collect()
 }
 
 impl fmt::Display for Standing {

@@ -42,6 +42,8 @@ pub(super) struct SymbolState {
     pub aggregates: VecDeque<PublicTrade>,
     pub next_aggregate: u64,
     pub bars: Bars,
+    /// What its recording has of trades.
+    pub recorded_volume: i64,
     /// Depth changes since the last event of the slow stream, and the id of the first.
     pub slow_depth: Option<(u64, PublicChanges)>,
 }
@@ -167,6 +169,7 @@ impl Core {
                 aggregates: VecDeque::new(),
                 next_aggregate: 1,
                 bars: Bars::default(),
+                recorded_volume: recording.volume(),
                 slow_depth: None,
             });
             if config.walk.is_none() {

@@ -169,6 +169,7 @@ impl Core {
             let (_, bid, ask) = symbol.top;
             let last = symbol.trades.back().map_or(0, |trade| trade.quantity);
             let change = Change::of(&day);
+            // A market that has just opened had a day before: of the volume at least what the recording has.
             format!(
                 "{{\"symbol\":\"{}\",\"priceChange\":\"{}\",\"priceChangePercent\":\"{}\",\"weightedAvgPrice\":\"{}\",\
                  \"prevClosePrice\":\"{open}\",\"lastPrice\":\"{}\",\"lastQty\":\"{}\",\"bidPrice\":\"{}\",\"bidQty\":\"{}\",\
@@ -186,7 +187,7 @@ impl Core {
                 decimal(ask.1),
                 decimal(day.high),
                 decimal(day.low),
-                decimal(day.volume),
+                decimal(day.volume.max(symbol.recorded_volume)),
                 decimal(day.amount),
                 day.open_ms,
                 day.first_id,

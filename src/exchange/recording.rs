@@ -144,6 +144,12 @@ struct Wrapped<T> {
 }
 
 impl Recording {
+    /// What its trades come to together.
+    pub(super) fn volume(&self) -> i64 {
+        let traded = |event: &Event| if let EventKind::Trade(trade) = &event.kind { trade.quantity } else { 0 };
+        self.events.iter().map(traded).fold(0, i64::saturating_add)
+    }
+
     /// Reads one session, each source continuing the one before.
     pub(super) fn load(sources: &[RecordingSource]) -> Result<Self, RecordingError> {
         let mut reading = Reading::default();

@@ -16,7 +16,7 @@ binary_struct! {
     Limits { max_order_quantity, max_order_notional, max_position, allocation }
     InstrumentLimits {
         restriction, max_data_age_ns, collar_bps, passive_collar_bps, max_slippage_bps, max_drift_bps, drift_window_ns,
-        market_orders, max_depth_share_bps, max_position, max_open_orders, max_resting_notional, rate,
+        market_orders, max_depth_share_bps, max_volume_share_bps, max_position, max_open_orders, max_resting_notional, rate,
     }
     StrategyLimits {
         duplicate_window_ns, max_duplicates, max_open_orders, max_turnover, turnover_window_ns, max_daily_turnover,
@@ -36,6 +36,6 @@ binary_struct! {
     Override { strategy, instrument, reason, orders_left, expires_ns, requester, approver }
     RiskConfig {
         instruments, permissions, limits, shard_of_strategy, trading_state, order_capacity, execution_capacity,
-        position_interval_ns, currency, rate_sources, epoch, latches, identity,
+        position_interval_ns, currency, rate_sources, epoch, latches, identity, day_volumes,
     }
 }

@@ -63,6 +63,8 @@ pub struct Market {
     pub price: Price,
     /// What all strategies' position is worth, at its worst ends.
     pub worth: Worth,
+    /// C16: what was traded in it at its venue within 24 hours, by all, when that was last told; zero where it is not known.
+    pub day_volume: Quantity,
     /// Reduce-only after a fill went over the position limit of all strategies together.
     pub trading_state: TradingState,
     /// Whether there was a mark since positions were last reported.
@@ -118,6 +120,7 @@ impl Books {
                 quote: Quote::default(),
                 price: Price::ZERO,
                 worth: Worth::NONE,
+                day_volume: config.day_volumes.get(instrument.id.index()).copied().unwrap_or(Quantity::ZERO),
                 trading_state: TradingState::Active,
                 is_marked: false,
             });

@@ -1,13 +1,15 @@
 //! Breakers: what stops new orders by itself, each in a state of its own beside the operator's trading state.
 //!
 //! A breaker that trips says so once. Those of strategies and the storm of refusals at an account stay until a person
-//! resets them; those that follow a state (orders in doubt, reports, clocks, a silent shard) end with it. Cancels pass all
+//! resets them, over restarts too; those that follow a state (orders in doubt, reports, clocks, a silent shard) end with it. Cancels pass all
 //! of them.
 
 use super::core::{Core, ShardState};
 use super::order_table::OrderRecord;
 use super::window::Window;
-use crate::types::{DenialReason, Event, Notice, NoticeCode, OrderStatus, StrategyId, Timestamp, VenueId};
+use crate::types::{
+    DenialReason, Event, Notice, NoticeCode, OrderStatus, StrategyId, StrategyLatch, Timestamp, VenueId,
+};
 use std::collections::VecDeque;
 
 /// How long a shard that had begun to send heartbeats may be silent before it counts as stuck: ten of them.
@@ -25,6 +27,11 @@ pub struct Rejects {
 impl Rejects {
     /// None so far.
     pub const NONE: Self = Self { window: Window::NONE, tripped: None };
+
+    /// As an earlier run left it: tripped by so many, or not by none.
+    pub(super) const fn restored(tripped: u32) -> Self {
+        Self { tripped: if tripped == 0 { None } else { Some(tripped) }, ..Self::NONE }
+    }
 
     /// How many there were when it tripped.
     #[inline]
@@ -60,6 +67,16 @@ impl StrategyBreakers {
     /// Nothing happened.
     pub const NONE: Self =
         Self { rejects: Rejects::NONE, fills: Window::NONE, fill_rate_tripped: None, slippage_tripped: None };
+
+    /// As an earlier run left them. What tripped was at least one, or one basis point: zero is nothing.
+    pub(super) fn restored(latch: &StrategyLatch) -> Self {
+        Self {
+            rejects: Rejects::restored(latch.rejects_tripped),
+            fill_rate_tripped: (latch.fill_rate_tripped > 0).then_some(latch.fill_rate_tripped),
+            slippage_tripped: (latch.slippage_tripped_bps > 0).then_some(i128::from(latch.slippage_tripped_bps)),
+            ..Self::NONE
+        }
+    }
 }
 
 /// The breakers of one account.
@@ -119,16 +136,18 @@ impl Core {
             let limits = self.limits.account(venue);
             let state = self.venues.get_mut(usize::from(venue.0))?;
             let count = state.breakers.rejects.count(now, limits.reject_window_ns, limits.max_rejects)?;
-            Some((limits.max_rejects, count))
+            Some((venue, limits.max_rejects, count))
         });
         let notice = Notice::new(NoticeCode::BreakerTripped, now);
         if let Some((limit, count)) = of_strategy {
             let notice = notice.strategy(order.strategy).values(i128::from(limit), i128::from(count));
             self.notify(Notice { reason: DenialReason::RejectStorm, ..notice });
+            self.send_latch(order.strategy);
         }
-        if let Some((limit, count)) = of_account {
+        if let Some((venue, limit, count)) = of_account {
             let notice = notice.values(i128::from(limit), i128::from(count)).excerpt(b"the whole account");
             self.notify(Notice { reason: DenialReason::RejectStorm, ..notice });
+            self.send_account_latch(venue);
         }
     }
 
@@ -157,8 +176,12 @@ impl Core {
             breakers.slippage_tripped = Some(bps);
             *slippage = Some(Notice { reason: DenialReason::Slippage, ..notice.values(limit, bps) });
         }
+        let has_tripped = told.iter().any(Option::is_some);
         for notice in told.into_iter().flatten() {
             self.notify(notice);
+        }
+        if has_tripped {
+            self.send_latch(order.strategy);
         }
     }
 
@@ -320,7 +343,7 @@ impl Core {
         shard.and_then(|shard| self.shards.get(shard)).is_some_and(|shard| shard.is_silent)
     }
 
-    /// A person looked at a strategy, or at all: then at the accounts too.
+    /// A person looked at a strategy, or at all: then at the accounts too. Of strategies [`Core::reset_results`] tells.
     pub(super) fn reset_breakers(&mut self, strategy: StrategyId) {
         if strategy != StrategyId::NONE {
             if let Some(state) = self.strategies.get_mut(strategy.index()) {
@@ -331,8 +354,11 @@ impl Core {
         for state in &mut self.strategies {
             state.breakers = StrategyBreakers::NONE;
         }
-        for state in &mut self.venues {
-            state.breakers.rejects = Rejects::NONE;
+        for venue in (0..self.venues.len()).filter_map(|venue| u8::try_from(venue).ok().map(VenueId)) {
+            if let Some(state) = self.venues.get_mut(usize::from(venue.0)) {
+                state.breakers.rejects = Rejects::NONE;
+            }
+            self.send_account_latch(venue);
         }
     }
 }

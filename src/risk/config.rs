@@ -6,7 +6,8 @@ use super::overrides::Override;
 use crate::pipeline::lane::{Receiver, Sender};
 use crate::types::{
     AssetId, CancelIntent, Denial, GatewayMessage, Instrument, InstrumentId, Instruments, Latch, Mark, Notice, Order,
-    OrderIntent, OrderType, OrderUpdate, PositionReport, RiskCommand, Side, StrategyId, TimeInForce, TradingState,
+    OrderIntent, OrderType, OrderUpdate, PositionReport, Quantity, RiskCommand, Side, StrategyId, TimeInForce,
+    TradingState,
 };
 use crossbeam::channel;
 use std::fmt;
@@ -112,6 +113,9 @@ pub struct RiskConfig {
     pub currency: Option<AssetId>,
     /// Which instruments tell the rates of other assets into it.
     pub rate_sources: Vec<RateSource>,
+    /// C16: what was traded in each instrument within the last 24 hours, by instrument id, as the venues say before the
+    /// start. Where it is missing or zero, orders are denied until a command tells it.
+    pub day_volumes: Vec<Quantity>,
     /// This engine start's number: an order of ours with a higher one is another engine's.
     pub epoch: u32,
     /// What an earlier run left behind.

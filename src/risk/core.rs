@@ -28,8 +28,8 @@ use crate::pipeline::lane::Sender;
 use crate::pipeline::tap::Tap;
 use crate::types::{
     CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, JournalHealth, Latch, Mark, Money, Notice,
-    NoticeCode, OrderUpdate, Outgoing, PositionReport, PositionState, RiskCommand, SessionState, StrategyId, Timestamp,
-    TradingState,
+    NoticeCode, OrderUpdate, Outgoing, PositionReport, PositionState, Quantity, RiskCommand, SessionState, StrategyId,
+    Timestamp, TradingState,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -203,7 +203,8 @@ impl Core {
             last_id: ClientOrderId::NONE,
             shard,
         });
-        let sweep = Sweep::new(venues.len(), config.instruments.len(), capacity);
+        let accounts = venues.len();
+        let sweep = Sweep::new(accounts, config.instruments.len(), capacity);
         let mut core = Self {
             now: Timestamp::UNKNOWN,
             tap: Tap::none(),
@@ -237,7 +238,7 @@ impl Core {
             own_book: OwnBook::new(config.instruments.len(), capacity),
             parents: Parents::new(config.shard_of_strategy.len()),
             day: 0,
-            kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len()),
+            kept: Latches::new(config.shard_of_strategy.len(), config.instruments.len(), accounts),
             denied: [0; DenialReason::ALL.len()],
             counters,
             latches: outputs.latches,
@@ -321,6 +322,7 @@ impl Core {
             RiskCommand::Reset(strategy) => self.reset(*strategy),
             RiskCommand::Clock { venue, offset_ns } => self.on_clock(*venue, *offset_ns),
             RiskCommand::ClockJump { by_ns } => self.on_clock_jump(*by_ns),
+            RiskCommand::Volume { instrument, day_volume } => self.on_volume(*instrument, *day_volume),
         }
     }
 
@@ -363,6 +365,13 @@ impl Core {
         }
         // The cold plane keeps room for as many as it sends.
         let _ = self.retired_limits.try_send(limits);
+    }
+
+    /// A venue told what is traded in an instrument (C16).
+    pub(super) fn on_volume(&mut self, instrument: InstrumentId, day_volume: Quantity) {
+        if let Some(market) = self.books.markets.get_mut(instrument.index()) {
+            market.day_volume = day_volume;
+        }
     }
 
     /// A person looked at a strategy, or at all: what only a person may set back begins anew.

@@ -63,6 +63,8 @@ pub struct InstrumentLimits {
     pub market_orders: MarketOrders,
     /// C16: the largest order as a share of the depth near the opposite touch, in basis points.
     pub max_depth_share_bps: u32,
+    /// C16: the largest order as a share of what is traded in a day, in basis points.
+    pub max_volume_share_bps: u32,
     /// C18: how far long or short all strategies together may be, at worst.
     pub max_position: Quantity,
     /// C21: open orders of all strategies together.
@@ -217,6 +219,7 @@ impl InstrumentLimits {
         drift_window_ns: 0,
         market_orders: MarketOrders::Deny,
         max_depth_share_bps: 0,
+        max_volume_share_bps: 0,
         max_position: Quantity::ZERO,
         max_open_orders: 0,
         max_resting_notional: Money::ZERO,
@@ -360,6 +363,7 @@ pub mod wide {
         drift_window_ns: FAR,
         market_orders: MarketOrders::Allow,
         max_depth_share_bps: u32::MAX,
+        max_volume_share_bps: u32::MAX,
         max_position: Quantity(i64::MAX),
         max_open_orders: u32::MAX,
         max_resting_notional: MUCH,

@@ -130,6 +130,7 @@ impl Core {
             session: venue.map(|venue| venue.session),
             permission: holding.map(|holding| &holding.permission),
             instrument,
+            day_volume: market.map_or(Quantity::ZERO, |market| market.day_volume),
             last_id: strategy.map_or(ClientOrderId::NONE, |strategy| strategy.last_id),
             limits: place.map_or(&super::Limits::NONE, |place| self.limits.permission(place)),
             instrument_limits,

@@ -29,13 +29,14 @@ pub struct Override {
 impl Override {
     /// What can be overridden: limits that are numbers, set for prices, sizes and money. Never a kill, a state, a
     /// breaker, readiness, a rate, permissions, well-formedness or identity.
-    pub const REASONS: [DenialReason; 16] = [
+    pub const REASONS: [DenialReason; 17] = [
         DenialReason::DuplicateOrder,
         DenialReason::PriceCollar,
         DenialReason::PriceTooFar,
         DenialReason::PriceDrift,
         DenialReason::MaxOrderQuantity,
         DenialReason::MaxDepthShare,
+        DenialReason::MaxVolumeShare,
         DenialReason::MaxOrderNotional,
         DenialReason::MaxPosition,
         DenialReason::MaxGross,

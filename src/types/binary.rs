@@ -303,11 +303,13 @@ binary_enum!(RiskCommand {
     4 = Reset(strategy),
     5 = Clock { venue, offset_ns },
     6 = ClockJump { by_ns },
+    7 = Volume { instrument, day_volume },
 });
 binary_enum!(Latch {
     0 = Strategy(latch),
     1 = Execution { instrument, execution_id },
     2 = Ban { venue, until },
+    3 = Account { venue, rejects_tripped },
 });
 binary_enum!(Event {
     0 = Cycle,
@@ -345,7 +347,7 @@ binary_struct! {
         liquidity,
     }
     StrategyLatch {
-        day_profit, drawdown, day_turnover, day, repeats, strategy, is_loss_tripped, is_drawdown_tripped,
+        day_profit, drawdown, day_turnover, day, repeats, rejects_tripped, fill_rate_tripped, slippage_tripped_bps, strategy, is_loss_tripped, is_drawdown_tripped,
         is_repeat_tripped,
     }
     Instrument {
@@ -404,7 +406,7 @@ mod tests {
             bytes.push(tag);
             bytes.extend([0; 300]);
             // A gateway message of each kind, a command of each kind.
-            for inner in 0..7u8 {
+            for inner in 0..8u8 {
                 bytes[if tag == 5 { 18 } else { 17 }] = inner;
                 seen += usize::from(round_trip::<Entry>(&bytes).is_some());
             }

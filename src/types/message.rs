@@ -501,6 +501,13 @@ pub enum RiskCommand {
         /// By how much, in ns.
         by_ns: i64,
     },
+    /// The venue was asked what is traded in an instrument (C16).
+    Volume {
+        /// In what.
+        instrument: InstrumentId,
+        /// What was traded within the last 24 hours; zero or less is as if it were not known.
+        day_volume: Quantity,
+    },
 }
 
 /// Risk to cold plane: what displays show of a strategy's position.
@@ -550,6 +557,14 @@ pub struct StrategyLatch {
     pub day: u32,
     /// Entries in a row, buys and sells, without a person's doing.
     pub repeats: [u32; 2],
+    /// C32: refusals by the venue within the window, when they stopped the strategy; zero where they have not. As the next
+    /// two, it stays so until a person sets it back.
+    pub rejects_tripped: u32,
+    /// C33: fills within a second, when they stopped the strategy; zero where they have not.
+    pub fill_rate_tripped: u32,
+    /// C33: how far the fill that stopped the strategy was off, in basis points, the largest number for more than that;
+    /// zero where none has.
+    pub slippage_tripped_bps: i64,
     /// Whose.
     pub strategy: StrategyId,
     /// The loss limit of the day was passed.
@@ -572,6 +587,13 @@ pub enum Latch {
         instrument: InstrumentId,
         /// The venue's number of it.
         execution_id: u64,
+    },
+    /// The breaker of an account at a venue, where refusals of all its strategies count.
+    Account {
+        /// At which venue.
+        venue: VenueId,
+        /// C32: refusals within the window, when they stopped the account; zero where they have not.
+        rejects_tripped: u32,
     },
     /// A venue has banned this address: nothing is sent there, over restarts too. The cold plane's own, from the venue's
     /// ledger.

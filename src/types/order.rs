@@ -283,6 +283,8 @@ pub enum DenialReason {
     MaxOrderQuantity = 1600,
     /// C16: the order is too large a share of the visible depth.
     MaxDepthShare = 1601,
+    /// C16: the order is too large a share of what is traded in a day.
+    MaxVolumeShare = 1602,
     /// C17: the order's notional is over the limit.
     MaxOrderNotional = 1700,
     /// C18: the worst-case position is over the limit.
@@ -355,7 +357,7 @@ pub enum DenialReason {
 
 impl DenialReason {
     /// Every reason but [`DenialReason::None`], in order of number.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 72] = [
         Self::LaneFull,
         Self::GatewayBusy,
         Self::OrderTableFull,
@@ -393,6 +395,7 @@ impl DenialReason {
         Self::MarketOrderNotAllowed,
         Self::MaxOrderQuantity,
         Self::MaxDepthShare,
+        Self::MaxVolumeShare,
         Self::MaxOrderNotional,
         Self::MaxPosition,
         Self::MaxGross,
@@ -471,6 +474,7 @@ impl DenialReason {
             Self::MarketOrderNotAllowed => "MARKET_ORDER_NOT_ALLOWED",
             Self::MaxOrderQuantity => "MAX_ORDER_QTY",
             Self::MaxDepthShare => "MAX_DEPTH_SHARE",
+            Self::MaxVolumeShare => "MAX_VOLUME_SHARE",
             Self::MaxOrderNotional => "MAX_ORDER_NOTIONAL",
             Self::MaxPosition => "MAX_POSITION",
             Self::MaxGross => "MAX_GROSS",

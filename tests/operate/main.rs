@@ -250,6 +250,29 @@ fn a_signal_kills_and_outlives_a_process_that_dies_of_another() {
 }
 
 #[test]
+fn what_a_breaker_stopped_stays_so_over_a_restart_until_two_operators_reset_it() {
+    let scene = Scene::new();
+    scene.data().create().unwrap();
+    scene.data().update_state(|state| _ = state.reject_storms.insert("simulated".to_owned(), 21)).unwrap();
+    let engine = scene.engine();
+    scene.until_ready(1);
+    scene.until("denials", || scene.status()["shown"]["denied"]["REJECT_STORM"].as_u64().is_some_and(|n| n > 0));
+    assert_eq!(scene.orders(), 0);
+    assert_eq!(scene.status()["tripped"], serde_json::json!({ "account:simulated": ["REJECT_STORM 21"] }));
+
+    let [alice, bob] = ["alice", "bob"].map(|name| scene.path(name));
+    let reset = ["reset", "--reason", "understood", "--key", text(&alice), "--key", text(&bob)];
+    let done = scene.ctl(&reset);
+    assert!(done.status.success() && said(&done).contains("done"), "{}", said(&done));
+    scene.until_it_trades();
+    scene.until("it on the disk", || scene.data().state().unwrap().reject_storms.is_empty());
+    assert_eq!(scene.status()["tripped"], serde_json::json!({}));
+    engine.stop();
+    let _engine = scene.engine();
+    scene.until_it_trades();
+}
+
+#[test]
 fn a_killed_strategy_stands_still_alone() {
     let scene = Scene::new();
     let _engine = scene.engine();

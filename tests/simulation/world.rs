@@ -223,6 +223,7 @@ fn risk_config() -> RiskConfig {
             RateSource { asset: AssetId(0), instrument: InstrumentId(0) },
             RateSource { asset: AssetId(2), instrument: InstrumentId(1) },
         ],
+        day_volumes: vec![Quantity(i64::MAX); 2],
         epoch: 1,
         latches: Vec::new(),
         identity: None,

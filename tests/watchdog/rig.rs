@@ -149,6 +149,12 @@ impl Rig {
         serde_json::from_str::<Value>(&text).map_or(Value::Null, |mut file| file["state"].take())
     }
 
+    /// What the watchdog's own file keeps, or nothing before there is one.
+    pub fn watchdog(&self) -> Value {
+        let text = std::fs::read_to_string(self.path("data/watchdog.json")).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).map_or(Value::Null, |mut file| file["state"].take())
+    }
+
     pub fn open_orders(&self) -> Vec<Value> {
         self.account.open_orders()
     }
@@ -188,12 +194,11 @@ impl Rig {
         send(pid, signal);
     }
 
-    /// Does something while nobody writes the state file: who is stopped in the middle of that keeps its lock, and what
-    /// the watchdog finds cannot be written before that process runs again or ends.
-    pub fn between_writes(&self, act: impl FnOnce()) {
+    /// Holds the state file's lock, as an engine does that is stopped in the middle of a write, until it is dropped.
+    pub fn mid_write(&self) -> File {
         let lock = File::open(self.path("data/state.lock")).expect("an engine has written");
         lock.lock().expect("a lock");
-        act();
+        lock
     }
 
     /// Whether neither an engine nor a watchdog has the data directory.

@@ -1,5 +1,6 @@
 //! `gannet watchdog`.
 
+use super::file::WatchdogFile;
 use super::{End, Watchdog, lock};
 use crate::config::Config;
 use crate::control::command::{DEFAULT_FILE, load};
@@ -52,16 +53,17 @@ fn watch(args: &WatchdogArgs) -> Result<End, Vec<String>> {
     let config: Config = load(&args.config)?;
     crate::control::log_to_stderr(&config.engine.log);
     let data = DataDir::new(&config.engine.data_dir);
-    data.state().map_err(|error| one(&error))?;
     let Some(_lock) = lock(&data).map_err(|error| one(&error))? else {
         return Err(vec![format!("{}: another watchdog watches this data directory", data.path().display())]);
     };
+    // Only who holds the lock may write what this reads.
+    let file = data.state().and_then(|state| WatchdogFile::read(&data, &state)).map_err(|error| one(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| one(&error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| one(&error))?;
         let work = async {
-            let mut watchdog = Watchdog::open(&config, data, args.engine.clone()).await?;
+            let mut watchdog = Watchdog::open(&config, data, file, args.engine.clone()).await?;
             watchdog.run().await.map_err(|error| vec![error])
         };
         tokio::pin!(work);

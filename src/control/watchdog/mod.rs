@@ -7,21 +7,23 @@
 //!
 //! [`guard`] is the engine's side, [`judge`] decides from the beats, [`session`] cancels until a venue is flat, and this
 //! file does one after the other: alarm, cancel, FLAT; where a strategy's handler does not return, kill the engine and
-//! start it again without that strategy. What it has to finish stands in the state file, so that another watchdog goes on
-//! where one was killed.
+//! start it again without that strategy. What it has to finish stands in [a file of its own](file), which nothing that the
+//! engine holds can keep it from writing, so that another watchdog goes on where one was killed.
 
 pub mod command;
+pub mod file;
 pub mod guard;
 pub mod judge;
 pub mod session;
 
 use super::data_dir::{DataDir, DataError};
 use super::names::ENGINE;
-use super::state::{Quarantine, State, WatchdogLatch};
+use super::state::WatchdogLatch;
 use crate::config::Config;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::heartbeat::{Heartbeats, Phase};
 use crate::types::StrategyId;
+use file::WatchdogFile;
 use judge::{Judge, Stall, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use session::Session;
@@ -67,6 +69,8 @@ type Work = Pin<Box<dyn Future<Output = bool>>>;
 pub struct Watchdog<'a> {
     config: &'a Config,
     data: DataDir,
+    /// What must outlive this process, as it should be on the disk.
+    file: WatchdogFile,
     sessions: Rc<Vec<Session>>,
     page: Heartbeats,
     judge: Judge,
@@ -79,11 +83,17 @@ pub struct Watchdog<'a> {
 }
 
 impl<'a> Watchdog<'a> {
-    /// Opens a session with each venue, and waits for an engine to have made its page.
+    /// Opens a session with each venue, and waits for an engine to have made its page. Only for the one who holds the lock,
+    /// with what its file says.
     ///
     /// # Errors
     /// Everything that keeps it from its work, in words.
-    pub async fn open(config: &'a Config, data: DataDir, engine: Vec<OsString>) -> Result<Self, Vec<String>> {
+    pub async fn open(
+        config: &'a Config,
+        data: DataDir,
+        file: WatchdogFile,
+        engine: Vec<OsString>,
+    ) -> Result<Self, Vec<String>> {
         let clock = Clock::wall();
         let mut sessions = Vec::new();
         for venue in &config.venues {
@@ -91,7 +101,7 @@ impl<'a> Watchdog<'a> {
                 match Session::open(config, venue, &clock).await {
                     Ok(session) => break session,
                     // Who has something to finish does not give up.
-                    Err(errors) if data.state().is_ok_and(|state| unfinished(&state).is_some()) => {
+                    Err(errors) if file.unfinished().is_some() => {
                         errors.iter().for_each(|problem| error!("{problem}"));
                         sleep(OPEN_AGAIN).await;
                     }
@@ -108,7 +118,7 @@ impl<'a> Watchdog<'a> {
                     return Err(vec![format!("{}: {error}", path.display())]);
                 }
                 // The memory is gone with the machine's last run; what was begun then is to be finished all the same.
-                Err(_) if data.state().is_ok_and(|state| unfinished(&state).is_some()) => break Heartbeats::default(),
+                Err(_) if file.unfinished().is_some() => break Heartbeats::default(),
                 Err(_) => {
                     if !std::mem::replace(&mut is_told, true) {
                         info!("waiting for an engine to start on {}", data.path().display());
@@ -121,17 +131,18 @@ impl<'a> Watchdog<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let judge = Judge::new(config.engine.stall_ms * 1_000_000);
         let sessions = Rc::new(sessions);
-        Ok(Self { config, data, sessions, page, judge, engine, child: None, started: Instant::now(), ticks })
+        Ok(Self { config, data, file, sessions, page, judge, engine, child: None, started: Instant::now(), ticks })
     }
 
     /// Watches until the engine has stopped in order, or is gone for good and every venue flat.
     ///
     /// # Errors
-    /// Where the state file cannot be read.
+    /// Where its file cannot be written.
     pub async fn run(&mut self) -> Result<End, String> {
-        let state = self.data.state().map_err(|error| error.to_string())?;
+        // What cannot be written now could not be when it counts; and from now on this file counts, not the engine's.
+        self.file.write(&self.data).map_err(|error| error.to_string())?;
         // What an earlier watchdog did not finish comes first.
-        let mut unfinished = unfinished(&state).cloned();
+        let mut unfinished = self.file.unfinished().cloned();
         loop {
             let latch = match unfinished.take() {
                 Some(latch) => latch,
@@ -248,7 +259,8 @@ impl<'a> Watchdog<'a> {
             if self.page.released() == alarm {
                 warn!("a person has released the engine: it is watched again");
                 recorded(recording).await;
-                recorded(self.change(|state| state.watchdog = None)).await;
+                self.file.latch = None;
+                recorded(self.write()).await;
                 self.judge = Judge::new(self.config.engine.stall_ms * 1_000_000);
                 return None;
             }
@@ -260,24 +272,20 @@ impl<'a> Watchdog<'a> {
         let generation = self.page.engine().generation;
         let (limit, now_ms) = (self.config.engine.restarts_per_hour, now_ms());
         let since_ms = now_ms.saturating_sub(u64::try_from(HOUR.as_millis()).unwrap_or(0));
-        let latch = latch.clone();
-        let was_killed = latch.was_killed;
-        let may_start = !self.engine.is_empty();
-        let state = recorded(self.change(move |state| {
-            state.watchdog = Some(latch);
-            // What of the engine still ran obeyed the alarm, and that was kept. It is over now.
-            if !was_killed {
-                state.kills.remove(ENGINE);
-            }
-            state.restarts_ms.retain(|at_ms| *at_ms > since_ms);
-            if may_start && state.restarts_ms.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-                state.restarts_ms.push(now_ms);
-            }
-        }));
-        let state = state.await;
+        let has_arguments = !self.engine.is_empty();
+        self.file.keep(latch);
+        // What of the engine still ran obeyed the alarm, and that was kept: its next start takes it back.
+        if !latch.was_killed {
+            self.file.kill_over_ms = latch.fired_at_ms;
+        }
+        self.file.restarts_ms.retain(|at_ms| *at_ms > since_ms);
+        let may_start = has_arguments && self.file.restarts_ms.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+        if may_start {
+            self.file.restarts_ms.push(now_ms);
+        }
         // What is not on the disk would not be counted: it would begin anew for ever.
-        if state.is_none_or(|state| state.restarts_ms.last() != Some(&now_ms)) {
-            let told = if may_start { "" } else { ", and this watchdog was not told its arguments" };
+        if !recorded(self.write()).await || !may_start {
+            let told = if has_arguments { "" } else { ", and this watchdog was not told its arguments" };
             error!("FLAT, and the engine stays down: it is started again {limit} times within an hour at most{told}");
             return Some(End::Flat);
         }
@@ -349,22 +357,17 @@ impl<'a> Watchdog<'a> {
         })
     }
 
-    /// Has the latch in the state file, and the strategy that it blames in quarantine.
-    fn record(&self, latch: &WatchdogLatch) -> Recording {
-        let latch = latch.clone();
-        self.change(move |state| {
-            if let Some(culprit) = &latch.culprit {
-                let quarantine = || Quarantine { reason: "a handler did not return".to_owned(), at_ms: now_ms() };
-                state.quarantined.entry(culprit.clone()).or_insert_with(quarantine);
-            }
-            state.watchdog = Some(latch);
-        })
+    /// Has the latch on the disk, and the strategy that it blames in quarantine.
+    fn record(&mut self, latch: &WatchdogLatch) -> Recording {
+        self.file.keep(latch);
+        self.write()
     }
 
-    /// Changes the state file, on a thread of its own: nothing waits for a disk meanwhile.
-    fn change(&self, change: impl FnOnce(&mut State) + Send + 'static) -> Recording {
-        let data = self.data.clone();
-        tokio::task::spawn_blocking(move || data.update_state(change))
+    /// Has its file on the disk as it is now, by a thread of its own: nothing waits for a disk meanwhile. The one before must
+    /// have ended.
+    fn write(&self) -> Recording {
+        let (file, data) = (self.file.clone(), self.data.clone());
+        tokio::task::spawn_blocking(move || file.write(&data))
     }
 
     fn describe(&self, stall: &Stall) -> String {
@@ -379,23 +382,16 @@ impl<'a> Watchdog<'a> {
     }
 }
 
-/// What a watchdog has begun and not finished.
-fn unfinished(state: &State) -> Option<&WatchdogLatch> {
-    state.watchdog.as_ref().filter(|latch| !latch.is_flat || latch.culprit.is_some())
-}
+type Recording = JoinHandle<Result<(), DataError>>;
 
-type Recording = JoinHandle<Result<State, DataError>>;
-
-/// Waits until a change is on the disk. One that cannot be written is told; canceling goes on all the same.
-async fn recorded(recording: Recording) -> Option<State> {
+/// Waits until it is on the disk, and answers whether it is. What cannot be written is told; canceling goes on all the same.
+async fn recorded(recording: Recording) -> bool {
     let written = recording.await.map_err(|error| error.to_string());
-    match written.and_then(|written| written.map_err(|error| error.to_string())) {
-        Ok(state) => Some(state),
-        Err(problem) => {
-            error!("{problem}");
-            None
-        }
+    let written = written.and_then(|written| written.map_err(|error| error.to_string()));
+    if let Err(problem) = &written {
+        error!("{problem}");
     }
+    written.is_ok()
 }
 
 /// Waits for all of them at once, and answers whether all are true.

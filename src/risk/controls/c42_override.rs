@@ -55,6 +55,7 @@ impl Lifted {
             DenialReason::PriceDrift => self.instrument.max_drift_bps = u32::MAX,
             DenialReason::MaxOrderQuantity => self.limits.max_order_quantity = NO_QUANTITY,
             DenialReason::MaxDepthShare => self.instrument.max_depth_share_bps = u32::MAX,
+            DenialReason::MaxVolumeShare => self.instrument.max_volume_share_bps = u32::MAX,
             DenialReason::MaxOrderNotional => self.limits.max_order_notional = NO_MONEY,
             DenialReason::MaxPosition => {
                 lift_quantity(&mut self.limits.max_position);

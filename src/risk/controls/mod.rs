@@ -153,6 +153,8 @@ pub struct Facts<'a> {
     pub strategy_limits: &'a StrategyLimits,
     /// Limits of the account.
     pub account_limits: &'a AccountLimits,
+    /// What was traded in the instrument within 24 hours; zero where that is not known.
+    pub day_volume: Quantity,
     /// The order whose place it takes; `None` for a new one, and where there is no such order.
     pub replaced: Option<Replaced<'a>>,
     /// What is known of the larger order that it is a part of.

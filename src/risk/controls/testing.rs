@@ -40,6 +40,7 @@ pub(super) struct Case {
     pub venue_rate: RateLimit,
     pub venue_left: u64,
     pub account_breakers: AccountBreakers,
+    pub day_volume: Quantity,
 }
 
 impl Case {
@@ -113,6 +114,7 @@ impl Case {
             venue_rate: rate,
             venue_left: 100,
             account_breakers: AccountBreakers::NONE,
+            day_volume: Quantity(i64::MAX),
         }
     }
 
@@ -134,6 +136,7 @@ impl Case {
             instrument_limits: &self.instrument_limits,
             strategy_limits: &self.strategy_limits,
             account_limits: &self.account_limits,
+            day_volume: self.day_volume,
             replaced: None,
             parent: ParentFacts::None,
             opposing: None,

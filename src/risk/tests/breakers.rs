@@ -80,6 +80,93 @@ fn c32_refusals_of_the_account_stop_every_strategy() {
     assert_eq!(judged(&mut rig, Side::Buy), None);
 }
 
+/// What was told to be kept of the breakers since: of strategy 0, then of the account.
+fn kept(rig: &mut Rig) -> Vec<Latch> {
+    let (mut strategy, mut account) = (None, None);
+    rig.latches.drain(u64::MAX, |latch| match latch {
+        Latch::Strategy(of) if of.strategy == StrategyId(0) => strategy = Some(*latch),
+        Latch::Account { .. } => account = Some(*latch),
+        _ => {}
+    });
+    strategy.into_iter().chain(account).collect()
+}
+
+/// Goes on in another run with what was kept, until a person resets it; answers what is kept then.
+fn restart(change: impl Fn(&mut RiskConfig), latches: Vec<Latch>, expected: Option<(DenialReason, i128, i128)>) {
+    let mut rig = rig(|config| {
+        change(config);
+        config.latches = latches.clone();
+    });
+    assert_eq!(judged(&mut rig, Side::Buy), expected, "after the restart");
+    command(&mut rig, RiskCommand::Reset(StrategyId::NONE));
+    assert_eq!(judged(&mut rig, Side::Buy), None);
+    let latches = kept(&mut rig);
+    assert_eq!(latches.len(), 2, "what was set back is told too");
+    let mut rig = self::rig(|config| {
+        change(config);
+        config.latches = latches.clone();
+    });
+    assert_eq!(judged(&mut rig, Side::Buy), None, "and after a restart");
+}
+
+#[test]
+fn c32_refusals_stop_over_a_restart() {
+    let storm = Some((DenialReason::RejectStorm, 2, 2));
+    let of_strategy = |config: &mut RiskConfig| {
+        config.limits.strategies[0].max_rejects = 2;
+        config.limits.strategies[0].reject_window_ns = 8_000_000_000;
+    };
+    let of_account = |config: &mut RiskConfig| {
+        config.limits.accounts[0].max_rejects = 2;
+        config.limits.accounts[0].reject_window_ns = 8_000_000_000;
+    };
+    for change in [&of_strategy as &dyn Fn(&mut RiskConfig), &of_account] {
+        let mut rig = rig(change);
+        reject(&mut rig);
+        kept(&mut rig);
+        reject(&mut rig);
+        let latches = kept(&mut rig);
+        assert!(!latches.is_empty(), "told at once");
+        restart(change, latches, storm);
+    }
+}
+
+#[test]
+fn c33_fills_stop_over_a_restart() {
+    let fast = |config: &mut RiskConfig| config.limits.strategies[0].max_fills_per_second = 1;
+    let mut rig = rig(fast);
+    let id = rig.place(Side::Buy, 40);
+    rig.fill(id, 1, 3);
+    rig.fill(id, 2, 3);
+    restart(fast, kept(&mut rig), Some((DenialReason::FillRate, 1, 2)));
+
+    let far = |config: &mut RiskConfig| config.limits.strategies[0].max_fill_slippage_bps = 50;
+    let mut rig = self::rig(far);
+    let id = rig.place(Side::Buy, 5);
+    rig.report(ExecutionReport { last_price: Price(10_051), ..fill(id, 1, 5, 5) });
+    restart(far, kept(&mut rig), Some((DenialReason::Slippage, 50, 51)));
+}
+
+#[test]
+fn a_latch_that_found_no_room_is_told_later() {
+    let mut config = config();
+    config.limits.accounts[0].max_rejects = 1;
+    let mut rig = Rig::with_lanes_of(&config, 2);
+    command(&mut rig, RiskCommand::Reset(StrategyId::NONE));
+    reject(&mut rig);
+    let mut newest = None;
+    for _ in 0..3 {
+        rig.latches.drain(u64::MAX, |latch| {
+            if let Latch::Account { rejects_tripped, .. } = latch {
+                newest = Some(*rejects_tripped);
+            }
+        });
+        rig.now = rig.now.plus(100_000_000);
+        rig.poll();
+    }
+    assert_eq!(newest, Some(1));
+}
+
 #[test]
 fn c33_fills_within_a_second_let_only_reducing_orders_pass() {
     let mut rig = rig(|config| config.limits.strategies[0].max_fills_per_second = 2);

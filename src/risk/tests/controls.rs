@@ -379,9 +379,38 @@ fn nothing_configured_denies_everything() {
 }
 
 #[test]
+fn a_share_of_a_volume_that_is_told_while_it_runs() {
+    let mut config = config();
+    config.limits.instruments[0].max_volume_share_bps = 100;
+    config.day_volumes = vec![Quantity(2_000)];
+    let mut rig = Rig::new(&config);
+    let denied = |limit, observed| Some(Denial { reason: DenialReason::MaxVolumeShare, limit, observed });
+    assert_eq!(buy(&mut rig, 20), None);
+    assert_eq!(buy(&mut rig, 21), denied(100, 105));
+    let tell = |rig: &mut Rig, day_volume| {
+        let instrument = InstrumentId(0);
+        rig.commands.try_send(RiskCommand::Volume { instrument, day_volume: Quantity(day_volume) }).expect("room");
+        // Of what there is not, nothing comes.
+        let instrument = InstrumentId(9);
+        rig.commands.try_send(RiskCommand::Volume { instrument, day_volume: Quantity(1) }).expect("room");
+        rig.poll();
+    };
+    tell(&mut rig, 2_100);
+    assert_eq!(buy(&mut rig, 21), None);
+    tell(&mut rig, 0);
+    assert_eq!(buy(&mut rig, 2), denied(100, i128::MAX));
+    tell(&mut rig, 2_100);
+    change(&mut rig, &mut config, |limits| limits.instruments[0].max_volume_share_bps = 50);
+    assert_eq!(buy(&mut rig, 11), denied(50, 53));
+    // Whoever was not asked about it trades nothing in it.
+    config.day_volumes = Vec::new();
+    assert_eq!(buy(&mut Rig::new(&config), 2), denied(50, i128::MAX));
+}
+
+#[test]
 fn each_limit_that_is_not_configured_denies_by_itself() {
     type Change = fn(&mut LimitsTable);
-    let changes: [(i128, Change); 22] = [
+    let changes: [(i128, Change); 23] = [
         (10, |limits| limits.strategies[0].duplicate_window_ns = 0),
         (10, |limits| limits.strategies[0].max_duplicates = 0),
         (11, |limits| limits.instruments[0].max_data_age_ns = 0),
@@ -392,6 +421,7 @@ fn each_limit_that_is_not_configured_denies_by_itself() {
         (14, |limits| limits.instruments[0].drift_window_ns = 0),
         (16, |limits| limits.permissions[0].max_order_quantity = Quantity::ZERO),
         (16, |limits| limits.instruments[0].max_depth_share_bps = 0),
+        (16, |limits| limits.instruments[0].max_volume_share_bps = 0),
         (17, |limits| limits.permissions[0].max_order_notional = Money::ZERO),
         (18, |limits| limits.permissions[0].max_position = Quantity::ZERO),
         (18, |limits| limits.instruments[0].max_position = Quantity::ZERO),

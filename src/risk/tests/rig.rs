@@ -103,6 +103,7 @@ pub fn config() -> RiskConfig {
         position_interval_ns: RiskConfig::POSITION_INTERVAL_NS,
         currency: Some(AssetId(1)),
         rate_sources: Vec::new(),
+        day_volumes: vec![Quantity(i64::MAX); 2],
         epoch: 1,
         latches: Vec::new(),
         identity: None,

@@ -108,6 +108,21 @@ fn bar(row: &[serde_json::Value], symbol: &MarketSymbol) -> Result<HistoryBar, R
     })
 }
 
+/// Decodes a `ticker/24hr` body of one symbol: what was traded within the last 24 hours, at the precision of `symbol`.
+///
+/// # Errors
+/// Where the body is not one, or the number does not fit.
+pub fn decode_day_volume(body: &[u8], symbol: &MarketSymbol) -> Result<Quantity, RestError> {
+    #[derive(Deserialize)]
+    struct Body {
+        volume: String,
+    }
+    let Body { volume } = serde_json::from_slice(body)?;
+    parse_fixed(volume.as_bytes(), symbol.quantity_precision)
+        .map(Quantity)
+        .map_err(|reason| RestError::Body(format!("a day's volume {volume:?}: {reason}")))
+}
+
 /// What the account has of one asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetBalance {

@@ -66,6 +66,12 @@ impl Swarm {
                 received_ns,
             }),
             11 => Event::Command(RiskCommand::Reset(random.of(&[StrategyId(0), StrategyId(1), StrategyId::NONE]))),
+            12 if random.one_in(2) => {
+                let instrument = InstrumentId(random.below(3) as u32);
+                let told = |day_volume| Event::Command(RiskCommand::Volume { instrument, day_volume });
+                self.soon(told(Quantity(i64::MAX)), random);
+                told(Quantity(random.of(&[i64::MIN, -1, 0, 100, 1_000, 10_000, i64::MAX])))
+            }
             12 => Event::Command(RiskCommand::CancelAll),
             13 => {
                 let is_up = random.one_in(3);

@@ -137,6 +137,7 @@ fn ground(random: &mut Random) -> RiskConfig {
         instruments: all,
         permissions: places.map(|(s, i)| Permission::all(StrategyId(s), InstrumentId(i))).to_vec(),
         rate_sources: vec![RateSource { asset: AssetId(0), instrument: InstrumentId(0) }],
+        day_volumes: [i64::MAX; 3].map(|most| Quantity(random.of(&[most, most, most, 1_000, 100_000]))).to_vec(),
         order_capacity: if random.one_in(16) { FEW } else { 1_024 },
         ..config
     }
@@ -151,12 +152,17 @@ fn latches(random: &mut Random) -> Vec<Latch> {
         day_turnover,
         day: random.of(&[0, 0, 3]),
         repeats: [random.below(4) as u32, random.below(4) as u32],
+        rejects_tripped: random.of(&[0, 0, 0, 3]),
+        fill_rate_tripped: random.of(&[0, 0, 0, 4]),
+        slippage_tripped_bps: random.of(&[0, 0, 0, 70]),
         strategy: StrategyId(random.of(&[0, 1])),
         is_loss_tripped: random.one_in(3),
         is_drawdown_tripped: random.one_in(3),
         is_repeat_tripped: random.one_in(3),
     });
-    vec![strategy, Latch::Execution { instrument: InstrumentId(0), execution_id: 1 + random.below(10) }]
+    let execution = Latch::Execution { instrument: InstrumentId(0), execution_id: 1 + random.below(10) };
+    let storm = Latch::Account { venue: VenueId(0), rejects_tripped: 5 };
+    if random.one_in(8) { vec![strategy, execution, storm] } else { vec![strategy, execution] }
 }
 
 /// Makes something tight from the start. What is counted over time stays as it begins: what was counted under another
@@ -248,6 +254,7 @@ pub fn change(limits: &mut LimitsTable, random: &mut Random) {
         12 => market.collar_bps = random.of(&[50, 100, 100, 2_000]),
         13 => market.passive_collar_bps = random.of(&[50, 500, 2_000]),
         14 => market.max_slippage_bps = random.of(&[0, 10, 50, 200, 200, 10_000]),
+        15 if random.one_in(2) => market.max_volume_share_bps = random.of(&[0, 1, 100, 1_000, 10_000]),
         15 => market.max_depth_share_bps = random.of(&[0, 100, 1_000, 5_000]),
         16 => place.max_order_quantity = wide(random, 30),
         17 => place.max_order_notional = half(random, 4),

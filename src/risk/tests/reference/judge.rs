@@ -154,6 +154,7 @@ impl<'a> Case<'a> {
             DenialReason::PriceTooFar => &mut [&mut market.passive_collar_bps],
             DenialReason::PriceDrift => &mut [&mut market.max_drift_bps],
             DenialReason::MaxDepthShare => &mut [&mut market.max_depth_share_bps],
+            DenialReason::MaxVolumeShare => &mut [&mut market.max_volume_share_bps],
             DenialReason::MaxOpenOrders => {
                 &mut [&mut habits.max_open_orders, &mut market.max_open_orders, &mut account.max_open_orders]
             }
@@ -467,7 +468,12 @@ impl<'a> Case<'a> {
         let (share, depth) = (i128::from(self.market.max_depth_share_bps), i128::from(self.stamp.near_depth.0));
         self.configured(16, &[share])?;
         let taken = if depth <= 0 { i128::MAX } else { ceil(self.quantity * BPS, depth) };
-        self.deny(taken > share, DenialReason::MaxDepthShare, share, taken)
+        self.deny(taken > share, DenialReason::MaxDepthShare, share, taken)?;
+        let share = i128::from(self.market.max_volume_share_bps);
+        self.configured(16, &[share])?;
+        let traded = self.world.day_volumes.get(&self.order.instrument).copied().filter(|traded| *traded > 0);
+        let taken = traded.map_or(i128::MAX, |traded| ceil(self.quantity * BPS, traded));
+        self.deny(taken > share, DenialReason::MaxVolumeShare, share, taken)
     }
 
     fn c17_notional(&self) -> Judged {

@@ -99,6 +99,11 @@ pub struct Breaker {
 }
 
 impl Breaker {
+    /// As an earlier run left it.
+    fn tripped_by(count: u32) -> Self {
+        Self { tripped: Some(i128::from(count)), ..Self::default() }
+    }
+
     /// Counts one more; trips where there are at least so many within eight parts.
     fn count(&mut self, now: Timestamp, window_ns: u64, most: i128) {
         self.at.push(now);
@@ -163,6 +168,8 @@ pub struct World<'a> {
     /// How far the first fill that was too far off was, in basis points.
     pub slippage: BTreeMap<StrategyId, i128>,
     pub is_reported: bool,
+    /// What is traded in a day, as told last.
+    pub day_volumes: BTreeMap<InstrumentId, i128>,
     /// The venue's clock less ours, and by how much ours jumped since that was measured.
     pub clock: (i64, i64),
     /// When each shard was heard last.
@@ -230,6 +237,10 @@ impl<'a> World<'a> {
             rejects: BTreeMap::new(),
             fill_rate: BTreeMap::new(),
             slippage: BTreeMap::new(),
+            day_volumes: (0..)
+                .map(InstrumentId)
+                .zip(config.day_volumes.iter().map(|told| i128::from(told.0)))
+                .collect(),
             is_reported: true,
             clock: (0, 0),
             heard: BTreeMap::new(),
@@ -264,6 +275,9 @@ impl<'a> World<'a> {
                 self.executions.insert((*instrument, *execution_id), true);
             }
             Latch::Ban { .. } => {}
+            Latch::Account { rejects_tripped, .. } => {
+                self.rejects.insert(None, Breaker::tripped_by(*rejects_tripped));
+            }
             Latch::Strategy(latch) => {
                 let results = Results {
                     day: u64::from(latch.day),
@@ -284,6 +298,15 @@ impl<'a> World<'a> {
                 if latch.is_repeat_tripped {
                     self.repeat_tripped.insert(latch.strategy);
                 }
+                if latch.rejects_tripped > 0 {
+                    self.rejects.insert(Some(latch.strategy), Breaker::tripped_by(latch.rejects_tripped));
+                }
+                if latch.fill_rate_tripped > 0 {
+                    self.fill_rate.insert(latch.strategy, Breaker::tripped_by(latch.fill_rate_tripped));
+                }
+                if latch.slippage_tripped_bps > 0 {
+                    self.slippage.insert(latch.strategy, i128::from(latch.slippage_tripped_bps));
+                }
             }
         }
     }
@@ -298,6 +321,9 @@ impl<'a> World<'a> {
             Event::Command(RiskCommand::Reset(strategy)) => self.reset(*strategy),
             Event::Command(RiskCommand::Clock { offset_ns, .. }) => self.clock = (*offset_ns, 0),
             Event::Command(RiskCommand::ClockJump { by_ns }) => self.clock.1 = *by_ns,
+            Event::Command(RiskCommand::Volume { instrument, day_volume }) => {
+                self.day_volumes.insert(*instrument, i128::from(day_volume.0));
+            }
             // What that cancels is told as what was passed on.
             Event::Command(_) => {}
             Event::Limits(limits) => {

@@ -82,6 +82,12 @@ impl Request {
         Self::public(market, "klines", &format!("symbol={symbol}&interval={interval}&limit={limit}"))
     }
 
+    /// What happened to a symbol within the last 24 hours.
+    #[must_use]
+    pub fn day(market: Market, symbol: Symbol) -> Self {
+        Self::public(market, "ticker/24hr", &format!("symbol={symbol}"))
+    }
+
     /// The venue's clock.
     #[must_use]
     pub fn time(market: Market) -> Self {

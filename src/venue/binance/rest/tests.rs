@@ -198,6 +198,7 @@ fn requests_are_what_the_venue_documents() {
         "/dapi/v1/klines?symbol=BTCUSD_PERP&interval=1m&limit=500"
     );
     assert_eq!(path(Request::time(Market::Spot)), "/api/v3/time");
+    assert_eq!(path(Request::day(Market::Spot, name("BTCUSDT"))), "/api/v3/ticker/24hr?symbol=BTCUSDT");
 
     let credentials = hmac_credentials();
     let request = Request::my_trades(&credentials, name("BTCUSDT"), Some(7), 1_499_827_319_559);
@@ -262,4 +263,17 @@ fn cancels_are_deletes_and_signed() {
     let one = Request::cancel_order(&keys, &order, 5);
     assert_eq!(one.method, "DELETE");
     assert!(one.path_and_query.starts_with("/api/v3/order?symbol=BTCUSDT&orderId=9&timestamp=5&signature="), "{one:?}");
+}
+
+#[test]
+fn the_volume_of_a_day_is_read_exactly_or_not_at_all() {
+    let symbol = MarketSymbol { quantity_precision: 5, ..shipped()[0].symbols[0] };
+    let read = |text: &str| decode_day_volume(text.as_bytes(), &symbol);
+    // As the venue's documentation has it, cut to some fields.
+    let body = r#"{"symbol":"BNBBTC","priceChange":"-94.99999800","lastPrice":"4.00000200","volume":"8913.30000000","quoteVolume":"15.30000000","count":76}"#;
+    assert_eq!(read(body), Ok(Quantity(891_330_000)));
+    assert_eq!(read(r#"{"volume":"0.00000000"}"#), Ok(Quantity::ZERO));
+    for bad in ["", "[]", "{}", r#"{"volume":5}"#, r#"{"volume":"many"}"#, r#"{"volume":"99999999999999999999"}"#] {
+        assert!(read(bad).is_err(), "{bad}");
+    }
 }
