@@ -6,7 +6,8 @@ use crate::pipeline::lane::{Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
 use crate::pipeline::tap::{Drain, Tap};
 use crate::risk::{
-    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskConfigError, RiskLanes, approved_lane,
+    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskConfigError, RiskFacts, RiskFactsError,
+    RiskLanes, approved_lane,
 };
 use crate::types::binary::{binary_enum, binary_struct};
 use crate::types::{
@@ -81,6 +82,8 @@ pub struct RiskReplay {
     overrides: VecDeque<Override>,
     /// Sequence of the newest entry that was compared.
     compared: u64,
+    /// Whether verdicts are those that were recorded.
+    is_following: bool,
     lanes: Lanes,
 }
 
@@ -178,8 +181,27 @@ impl RiskReplay {
             limits: VecDeque::new(),
             overrides: VecDeque::new(),
             compared: 0,
+            is_following: false,
             lanes: outer,
         })
+    }
+
+    /// Follows what was decided instead of deciding again: each order's verdict is the recorded one, whatever this build, or
+    /// other limits, would come to. For recovery, which restores what happened. That other entries differ is no error then;
+    /// an order that was sent and cannot be entered is.
+    #[must_use]
+    pub fn following(mut self) -> Self {
+        self.risk.follow();
+        self.is_following = true;
+        self
+    }
+
+    /// Lets risk begin with what an earlier run left behind, before the first entry.
+    ///
+    /// # Errors
+    /// What does not fit; see [`Risk::restore`].
+    pub fn restore(&mut self, facts: &RiskFacts) -> Result<(), RiskFactsError> {
+        self.risk.restore(facts)
     }
 
     /// The stage, as it is after the entries so far.
@@ -232,6 +254,15 @@ impl RiskReplay {
         }
         self.risk.poll(first.at);
         self.empty();
+        if self.is_following {
+            let lost = self.cycle.iter().find(|entry| self.is_lost(entry)).copied();
+            self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
+            self.cycle.clear();
+            return match lost {
+                Some(entry) => Err(Difference { recorded: Some(entry), replayed: None }),
+                None => Ok(()),
+            };
+        }
         let (recorded, replayed) = (&self.cycle, &self.written);
         let outcome = (0..recorded.len().max(replayed.len()))
             .map(|place| Difference { recorded: recorded.get(place).copied(), replayed: replayed.get(place).copied() })
@@ -242,8 +273,17 @@ impl RiskReplay {
         outcome.map_or(Ok(()), Err)
     }
 
+    /// Whether an entry says that an order was sent that risk does not hold as it was sent.
+    fn is_lost(&self, entry: &Entry) -> bool {
+        let Event::Approved { order, .. } = entry.event else { return false };
+        self.risk.orders().get(order.client_order_id).is_none_or(|record| record.order != order)
+    }
+
     /// Lets risk find what it took.
     fn feed(&mut self, event: &Event) {
+        if self.is_following {
+            self.risk.foretell(event);
+        }
         let Lanes { commands, reports, cancels, orders, marks, limits, overrides, .. } = &mut self.lanes;
         // The lanes hold more than a poll takes, so that nothing is refused; and were it, the comparison would show it.
         let _ = match *event {
@@ -264,6 +304,7 @@ impl RiskReplay {
             Event::Cancel { shard, intent } => send(cancels, shard, intent),
             Event::Intent { shard, intent } => send(orders, shard, intent),
             Event::Mark { shard, mark } => send(marks, shard, mark),
+            _ if self.is_following => Ok(()),
             _ => {
                 self.risk.foretell(event);
                 Ok(())
