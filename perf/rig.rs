@@ -235,6 +235,7 @@ pub fn config(clock: &Clock, own: Vec<Box<dyn AnyStrategy>>) -> MachineConfig {
                 // Nobody answers a second round here.
                 reconcile_interval_ns: 1 << 62,
                 last_known: Vec::new(),
+                open_orders: Vec::new(),
                 seed: 2,
             },
         )],

@@ -8,6 +8,7 @@
 //!             ─────────────────────────────────────────────────────────────
 //!             cold plane: one async thread
 //!   REST, connections, display ◄──► control ──► commands, snapshots, history ──► stages
+//!   what risk takes and decides ──► journal ──► recovery, replay
 //! ```
 //!
 //! # The ideas
@@ -21,7 +22,11 @@
 //!    explicit list. Tests, measurements and production run the very same stages.
 //! 4. **Sans-I/O codecs** ([`venue`]). Bytes to messages and back are functions; sockets only move bytes. A fast scanner
 //!    decodes what makes up the traffic, a general decoder everything else, and a test proves them equal.
-//! 5. **One truth.** [`risk`] owns orders, exposure, positions and balances; the [`gateway`] owns what is on the wire and
+//! 5. **Journal** ([`journal`]). What risk takes, poll by poll, and what it decides goes through its tap
+//!    ([`pipeline::tap`]) into one append-only log. The same stage, fed from it, comes to the same by the same way
+//!    ([`backtest`]): recovery, audit and replay are one mechanism. An order is in shared memory before it can be on the
+//!    wire ([`pipeline::order_page`]), and in the log within a millisecond.
+//! 6. **One truth.** [`risk`] owns orders, exposure, positions and balances; the [`gateway`] owns what is on the wire and
 //!    publishes all it learns. Displays and the cold plane only read copies.
 //!
 //! The whole machine is built on one page, in [`pipeline::build`]; one run from configuration to summary is
@@ -52,14 +57,16 @@
 //!   ([`control::watchdog`]).
 //! - **After start the hot threads allocate nothing** (a test counts), lock nothing, log nothing, and read no clock but the
 //!   loop's. Everything is bounded, and what does not fit is counted.
+//! - **What a stage did not come by in a message is an input all the same**: kills, pauses, lanes that are full, a journal
+//!   that is behind are written down like messages, so that replay finds them too.
 //! - **Unsafe code stands in one place**, a module of [`pipeline::heartbeat`], where two processes share memory.
 //! - **Who may import whom** is read from the sources by a test (`tests/layering.rs`).
 //!
 //! # What is deliberately absent
 //!
 //! No async on the hot plane; no shared state but counters, heartbeats, the rate ledger and the kill switch; no general
-//! event bus; no switch that turns a risk control off. Not there yet: the journal, the database, backtests, and venues
-//! other than Binance spot (the market streams of its futures are decoded).
+//! event bus; no switch that turns a risk control off. Not there yet: the entries of shards and gateways in
+//! the journal, the database, backtests, and venues other than Binance spot (the market streams of its futures are decoded).
 
 #![cfg_attr(
     test,

@@ -24,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pipeline/lane", &["types", "metrics"]),
     ("pipeline/stage", &["types", "metrics"]),
     ("pipeline/tap", &["types", "pipeline::lane"]),
+    ("pipeline/order_page", &["types", "pipeline::heartbeat"]),
     ("pipeline/clock", &["types"]),
     ("pipeline/heartbeat", &["types"]),
     ("pipeline/idle", &["types"]),
@@ -43,7 +44,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "strategies",
         ],
     ),
-    ("risk", &["types", "portfolio", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::tap"]),
+    (
+        "risk",
+        &[
+            "types",
+            "portfolio",
+            "metrics",
+            "pipeline::lane",
+            "pipeline::stage",
+            "pipeline::tap",
+            "pipeline::order_page",
+        ],
+    ),
     (
         "gateway",
         &["types", "venue", "risk::Approved", "metrics", "pipeline::lane", "pipeline::stage", "pipeline::clock"],

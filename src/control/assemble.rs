@@ -263,6 +263,7 @@ pub fn assemble(
             budget: Arc::clone(client.budget()),
             reconcile_interval_ns: GatewayConfig::RECONCILE_INTERVAL_NS,
             last_known: last_known.clone(),
+            open_orders: Vec::new(),
             seed: seed.wrapping_add(2),
         };
         venues.push((feed, gateway));

@@ -112,7 +112,8 @@ pub async fn run(
     }
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
     let start = Start::of(&assembly.machine, &names);
-    let (machine, tap) = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?.with_journal();
+    let page = journaling::order_page(&data)?;
+    let (machine, tap) = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?.with_journal(page);
     let recorder = opened.start(config, start, journaling::taps(tap), clock.now()).map_err(|error| vec![error])?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {

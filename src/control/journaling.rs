@@ -10,6 +10,7 @@ use crate::journal::{
     ScanOptions, recover,
 };
 use crate::pipeline::MachineConfig;
+use crate::pipeline::order_page::OrderPage;
 use crate::pipeline::tap::Drain;
 use crate::types::{Binary, Timestamp};
 use ring::digest::{SHA256, digest};
@@ -146,6 +147,25 @@ pub fn keep(journal: &Journal, blob: &Blob) -> Result<(), String> {
     let mut bytes = Vec::new();
     blob.put(&mut bytes);
     journal.append(bytes).map(drop).map_err(|error| error.to_string())
+}
+
+/// Where the order page of a data directory is: in memory, as the heartbeats' is.
+///
+/// # Errors
+/// Where the state file, which names the directory, cannot be read.
+pub fn order_page_path(data: &DataDir) -> Result<PathBuf, String> {
+    let heartbeats = super::watchdog::page_path(data).map_err(|error| error.to_string())?;
+    let name = heartbeats.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(heartbeats.with_file_name(name + "-orders"))
+}
+
+/// A new order page.
+///
+/// # Errors
+/// Where it cannot be made, in words.
+pub fn order_page(data: &DataDir) -> Result<OrderPage, Vec<String>> {
+    let path = order_page_path(data).map_err(|error| vec![error])?;
+    OrderPage::create(&path).map_err(|error| vec![format!("the order page {}: {error}", path.display())])
 }
 
 /// The taps of a machine, with the stages' numbers in the journal.

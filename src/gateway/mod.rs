@@ -31,6 +31,7 @@ use rounds::{Rounds, Told};
 use session::Step;
 use std::collections::VecDeque;
 use std::sync::Arc;
+pub use wire::OpenOrder;
 use wire::Wire;
 
 /// Frames taken from the socket in one cycle.
@@ -75,6 +76,8 @@ pub struct GatewayConfig {
     /// By instrument id, the newest numbers that are known of an earlier run, or of before this one. Fills behind them are
     /// asked for; instruments left out have none.
     pub last_known: Vec<LastKnown>,
+    /// Orders that an earlier run may have sent and that are not proven ended.
+    pub open_orders: Vec<OpenOrder>,
     /// Starts masks and spreads retries.
     pub seed: u32,
 }
@@ -173,6 +176,9 @@ impl Gateway {
             .map(|instrument| (instrument.id, last(instrument.id).execution_id))
             .collect();
         let instrument_count = config.instruments.len();
+        let mut wire = Wire::new(config.wire_capacity, config.request_timeout_ns);
+        // There is room for as many as an earlier run could have on the wire.
+        config.open_orders.iter().for_each(|open| _ = wire.restore(open));
         Self {
             clock,
             connection: None,
@@ -189,7 +195,7 @@ impl Gateway {
                 venue: config.venue,
                 encoder: config.encoder,
                 instruments: config.instruments,
-                wire: Wire::new(config.wire_capacity, config.request_timeout_ns),
+                wire,
                 step: Step::Down,
                 next_step: None,
                 clock_offset_ns: config.clock_offset_ns,

@@ -71,6 +71,21 @@ pub struct WireOrder {
     place: usize,
 }
 
+/// An order that an earlier run may have sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// As it was sent.
+    pub order: Order,
+    /// The venue's number of it; zero where it was not told.
+    pub venue_order_id: u64,
+    /// What of it is booked.
+    pub booked: Quantity,
+    /// When it was approved, and so before it was written.
+    pub written_ns: Timestamp,
+    /// Whether it was to be canceled.
+    pub is_cancel_wanted: bool,
+}
+
 /// What the gateway is to send next about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -203,6 +218,24 @@ impl Wire {
             old.asked.replace = Some(now);
         }
         self.look_at = self.look_at.min(now.plus(Self::LOOK_AGAIN_NS));
+        true
+    }
+
+    /// Enters an order that an earlier run may have written: the venue is asked about it before anything new is sent.
+    /// `false` where there is no room.
+    pub fn restore(&mut self, open: &OpenOrder) -> bool {
+        if !self.enter(&open.order, open.written_ns) {
+            return false;
+        }
+        if let Some(entry) = self.find_mut(open.order.client_order_id) {
+            entry.asked = Asked::default();
+            entry.venue_order_id = open.venue_order_id;
+            entry.booked = open.booked;
+            entry.stated = open.booked;
+            entry.is_unknown = true;
+            entry.is_unreconciled = true;
+            entry.wants_cancel = open.is_cancel_wanted;
+        }
         true
     }
 
@@ -649,6 +682,24 @@ mod tests {
         wire.remove(id(2));
         assert_eq!(wire.len(), 2);
         assert!(wire.find(id(5)).is_some() && wire.find(id(3)).is_some());
+    }
+
+    #[test]
+    fn an_order_of_an_earlier_run_keeps_all_others_waiting_until_the_venue_tells() {
+        let mut wire = Wire::new(4, TIMEOUT_NS);
+        let open = OpenOrder {
+            order: order(1),
+            venue_order_id: 7,
+            booked: Quantity(4),
+            written_ns: at(0),
+            is_cancel_wanted: true,
+        };
+        assert!(wire.restore(&open));
+        assert!(!wire.is_reconciled() && wire.find(id(1)).is_some_and(WireOrder::is_unknown));
+        // It was filled meanwhile: what is missing is asked for, and is not the whole.
+        assert_eq!(wire.report(&report(1, ReportKind::Accepted, 0, 10)), Some((Quantity(4), Quantity(10))));
+        assert_eq!(wire.report(&report(1, ReportKind::Fill, 6, 10)), None);
+        assert!(wire.is_empty() && wire.is_reconciled());
     }
 
     #[test]

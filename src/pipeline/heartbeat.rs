@@ -364,14 +364,14 @@ impl Mark {
 }
 
 /// A file that is opened for its owner alone, and never through a link.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     options.mode(0o600).custom_flags(no_follow)
 }
 
 /// A page that somebody else may write could stop an engine, or keep its watchdog quiet.
-fn is_ours(file: &File) -> io::Result<()> {
+pub(super) fn is_ours(file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let metadata = file.metadata()?;
     let is_private = metadata.is_file() && metadata.permissions().mode() & 0o077 == 0;
@@ -382,13 +382,14 @@ fn is_ours(file: &File) -> io::Result<()> {
 }
 
 /// The only unsafe code there is: two processes cannot share memory without.
-mod mapping {
+pub(super) mod mapping {
     #![allow(unsafe_code, reason = "maps a file, and reads its bytes as atomic words")]
 
     use super::Page;
     use memmap2::{MmapOptions, MmapRaw};
     use std::fs::File;
     use std::io;
+    use std::sync::atomic::AtomicU64;
 
     const PAGE_BYTES: usize = size_of::<Page>();
     /// How long the file is.
@@ -405,12 +406,35 @@ mod mapping {
         }
 
         #[inline]
-        pub fn page(&self) -> &Page {
+        pub(super) fn page(&self) -> &Page {
             // SAFETY: the mapping is `PAGE_BYTES` long, begins at a page of memory, which is aligned beyond a `Page`'s
             // 128 bytes, and lives as long as `self`. A `Page` is atomic words only: each bit pattern is valid, and other
             // threads and processes that write them do so atomically. The file is its owner's alone, and Gannet never
             // shortens it.
             unsafe { &*self.0.as_ptr().cast::<Page>() }
+        }
+    }
+
+    /// So many words of a file's memory.
+    #[derive(Debug)]
+    pub struct Words {
+        map: MmapRaw,
+        count: usize,
+    }
+
+    impl Words {
+        /// Maps the first `count` words of a file that is at least so long.
+        pub fn of(file: &File, count: usize) -> io::Result<Self> {
+            let map = MmapOptions::new().len(count.saturating_mul(size_of::<AtomicU64>())).map_raw(file)?;
+            Ok(Self { map, count })
+        }
+
+        #[inline]
+        pub fn all(&self) -> &[AtomicU64] {
+            // SAFETY: the mapping is `count` words long, begins at a page of memory, and lives as long as `self`. Words are
+            // atomic: each bit pattern is valid, and whoever writes them does so atomically. The file is its owner's
+            // alone, and Gannet never shortens it.
+            unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
         }
     }
 }

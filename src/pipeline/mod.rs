@@ -13,6 +13,7 @@ pub mod clock;
 pub mod heartbeat;
 pub mod idle;
 pub mod lane;
+pub mod order_page;
 pub mod stage;
 pub mod tap;
 #[allow(clippy::disallowed_macros, reason = "cold: plans before any thread starts; its loop uses none")]
@@ -33,6 +34,7 @@ use crossbeam::channel;
 use heartbeat::Heartbeats;
 use idle::IdleStrategy;
 use lane::{Receiver, Sender, lane};
+use order_page::OrderPage;
 use stage::Stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -378,13 +380,17 @@ pub struct Running {
 
 impl Machine {
     /// From now on what the stages take and decide is written down; the other end is for the thread that writes the log.
+    /// Orders are kept in the page before they are sent.
     #[must_use]
-    pub fn with_journal(mut self) -> (Self, Drain) {
+    pub fn with_journal(mut self, page: OrderPage) -> (Self, Drain) {
         let (tap, drain) = Tap::new();
-        let mut tap = Some(tap);
-        let attach = |stage| match stage {
-            HotStage::Risk(risk) => HotStage::Risk(risk.with_journal(tap.take().unwrap_or_else(Tap::none))),
-            other => other,
+        let mut ends = Some((tap, page));
+        let attach = |stage| match (stage, ends.take()) {
+            (HotStage::Risk(risk), Some((tap, page))) => HotStage::Risk(risk.with_journal(tap).with_order_page(page)),
+            (stage, kept) => {
+                ends = kept;
+                stage
+            }
         };
         self.stages = self.stages.into_iter().map(attach).collect();
         (self, drain)

@@ -26,6 +26,7 @@ use super::resting::Resting;
 use super::sweep::Sweep;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Sender;
+use crate::pipeline::order_page::OrderPage;
 use crate::pipeline::tap::Tap;
 use crate::types::{
     AssetId, CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, JournalHealth, Latch, Mark, Money,
@@ -102,6 +103,8 @@ pub(super) struct Core {
     /// What of that could be written.
     pub(super) journal: JournalHealth,
     pub(super) digest: Digest,
+    /// Where orders are kept before they are sent.
+    pub(super) order_page: Option<OrderPage>,
     /// At how many taken entries the digest is written down next.
     hash_at: u64,
     /// In replay alone.
@@ -215,6 +218,7 @@ impl Core {
             tap: Tap::none(),
             journal: JournalHealth::Ample,
             digest: Digest::NONE,
+            order_page: None,
             hash_at: HASH_EVERY,
             foretold: None,
             recorded: None,

@@ -261,6 +261,10 @@ impl Core {
         self.parents.open(&order);
         self.reserve_due(slot);
         self.keep_own(slot);
+        // In memory that outlives this process before it can be on the wire.
+        if let Some(page) = &mut self.order_page {
+            page.keep(&order, self.now, is_exclusive);
+        }
         let approved = Approved::new(order, intent.received_ns, intent.decided_ns, self.now, is_exclusive);
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));

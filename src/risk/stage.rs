@@ -9,6 +9,7 @@ use super::results::Results;
 use super::worth::QuoteWorth;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::Receiver;
+use crate::pipeline::order_page::OrderPage;
 use crate::pipeline::stage::Stage;
 use crate::pipeline::tap::Tap;
 use crate::portfolio::{Ledger, Rates};
@@ -71,6 +72,13 @@ impl Risk {
     #[must_use]
     pub fn with_journal(mut self, tap: Tap) -> Self {
         self.core.tap = tap;
+        self
+    }
+
+    /// From now on every order is kept there before it is sent.
+    #[must_use]
+    pub fn with_order_page(mut self, page: OrderPage) -> Self {
+        self.core.order_page = Some(page);
         self
     }
 

@@ -292,6 +292,7 @@ impl World {
             budget,
             reconcile_interval_ns: GatewayConfig::RECONCILE_INTERVAL_NS,
             last_known: Vec::new(),
+            open_orders: Vec::new(),
             seed: seed as u32,
         };
         let lanes = GatewayLanes {

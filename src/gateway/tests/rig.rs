@@ -325,6 +325,7 @@ impl Rig {
                 millis => millis * 1_000_000,
             },
             last_known: vec![sizes.last_known],
+            open_orders: Vec::new(),
             seed: 7,
         };
         let lanes = GatewayLanes {

@@ -71,7 +71,7 @@ fn judge(disk: &SimulatedDisk, promise: &Promise) -> Result<(Recovered, Records)
 }
 
 fn choices(unsynced: usize) -> Vec<Keep> {
-    let random = if is_long() { 200 } else { 60 };
+    let random = if is_long() { 4_000 } else { 110 };
     let mut choices = vec![Keep::Nothing, Keep::Everything];
     choices.extend((1..unsynced).map(Keep::First));
     if unsynced > 1 {
@@ -107,7 +107,7 @@ fn the_durable_promise_holds_after_a_crash_at_any_operation_whatever_is_kept() {
             if states % 8 == 0 {
                 start_again(&after, records.clone(), recovered.torn);
             }
-            if recovered.torn.is_some() && (is_long() || torn % 16 == 0) {
+            if recovered.torn.is_some() && torn % 16 == 0 {
                 a_recovery_that_is_killed_is_taken_up(&before, &recovered, &records);
             }
         }
