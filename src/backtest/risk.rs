@@ -35,9 +35,14 @@ pub struct RiskStart {
     pub shards: u8,
     /// What people call them: ids are those of one run.
     pub names: Names,
+    /// By instrument id, the venue's first order and the first fill that are of this journal: what was before is not ours to
+    /// know.
+    pub firsts: Vec<(u64, u64)>,
+    /// What an earlier run left behind.
+    pub facts: Option<RiskFacts>,
 }
 
-binary_struct!(RiskStart { config, balances, venues, shards, names });
+binary_struct!(RiskStart { config, balances, venues, shards, names, firsts, facts });
 
 /// What is written down beside entries, before the entry that needs it.
 #[derive(Clone, Debug)]

@@ -50,6 +50,7 @@
 
 mod bytes;
 mod checkpoint;
+pub mod crash;
 mod cursor;
 mod disk;
 mod error;

@@ -299,7 +299,15 @@ impl Rig {
         let rich = (0..config.instruments.assets().len()).map(|asset| (AssetId(asset as u16), RICH));
         let balances = rich.chain(balances.iter().map(|(asset, amount)| (*asset, Money(*amount))));
         let balances = balances.map(|balance| (VenueId(0), balance)).collect();
-        let start = RiskStart { config: config.clone(), balances, venues: 1, shards: 2, names: Names::default() };
+        let start = RiskStart {
+            config: config.clone(),
+            balances,
+            venues: 1,
+            shards: 2,
+            names: Names::default(),
+            firsts: Vec::new(),
+            facts: None,
+        };
         let mut bytes = Vec::new();
         Blob::Start(Box::new(start)).put(&mut bytes);
         let Some(Blob::Start(start)) = Blob::take(&mut bytes.as_slice()) else { return Err("the start".to_owned()) };
