@@ -1,6 +1,7 @@
 //! After start, the hot thread allocates nothing: 100,000 events through the fused pipeline, counted by the allocator.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::disallowed_macros,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -88,7 +88,7 @@ impl History {
             && let Some(replay) = &mut self.replay
             && let Err(difference) = replay.finish()
         {
-            self.differ(difference);
+            self.differ(*difference);
         }
     }
 
@@ -146,7 +146,7 @@ impl History {
         }
         let outcome = self.replaying()?.next(&Entry { sequence, at, event });
         if let Err(difference) = outcome {
-            self.differ(difference);
+            self.differ(*difference);
         }
         Ok(())
     }

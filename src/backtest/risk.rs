@@ -235,7 +235,7 @@ impl RiskReplay {
     ///
     /// # Errors
     /// The first difference.
-    pub fn next(&mut self, entry: &Entry) -> Result<(), Difference> {
+    pub fn next(&mut self, entry: &Entry) -> Result<(), Box<Difference>> {
         let is_next = entry.event == Event::Cycle && !self.cycle.is_empty();
         let outcome = if is_next { self.run(false) } else { Ok(()) };
         self.cycle.push(*entry);
@@ -246,11 +246,11 @@ impl RiskReplay {
     ///
     /// # Errors
     /// The first difference.
-    pub fn finish(&mut self) -> Result<(), Difference> {
+    pub fn finish(&mut self) -> Result<(), Box<Difference>> {
         if self.cycle.is_empty() { Ok(()) } else { self.run(true) }
     }
 
-    fn run(&mut self, is_last: bool) -> Result<(), Difference> {
+    fn run(&mut self, is_last: bool) -> Result<(), Box<Difference>> {
         let Some(first) = self.cycle.first().copied() else { return Ok(()) };
         for place in 0..self.cycle.len() {
             if let Some(entry) = self.cycle.get(place).copied() {
@@ -264,7 +264,7 @@ impl RiskReplay {
             self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
             self.cycle.clear();
             return match lost {
-                Some(entry) => Err(Difference { recorded: Some(entry), replayed: None }),
+                Some(entry) => Err(Box::new(Difference { recorded: Some(entry), replayed: None })),
                 None => Ok(()),
             };
         }
@@ -275,7 +275,7 @@ impl RiskReplay {
             .filter(|pair| !(is_last && is_cut(pair, &self.cycle)));
         self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
         self.cycle.clear();
-        outcome.map_or(Ok(()), Err)
+        outcome.map_or(Ok(()), |difference| Err(Box::new(difference)))
     }
 
     /// Whether an entry says that an order was sent that risk does not hold as it was sent.

@@ -346,7 +346,7 @@ pub fn build(
     let risk = match Risk::new(&risk, lanes, kill.clone(), Shared::clone(&counters.risk)) {
         Ok(mut risk) => {
             if let Some(Err(error)) = facts.as_ref().map(|facts| risk.restore(facts)) {
-                errors.push(format!("what an earlier run left behind cannot be restored: {error}"));
+                errors.push(error.to_string());
             }
             for (venue, asset, amount) in balances {
                 risk.start_balance(venue, asset, amount);

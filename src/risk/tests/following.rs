@@ -89,7 +89,7 @@ fn an_order_whose_verdict_was_cut_off_was_never_sent() {
     orphaned
         .retain(|entry| !matches!(entry.event, Event::Intent { intent, .. } if intent.order.client_order_id == cut));
     other.entries = orphaned;
-    let lost: Result<_, Difference> = other.followed(&deny_all(&config));
+    let lost: Result<_, Box<Difference>> = other.followed(&deny_all(&config));
     let recorded = lost.err().and_then(|difference| difference.recorded).map(|entry| entry.event);
     assert!(matches!(recorded, Some(Event::Approved { order, .. }) if order.client_order_id == cut));
 }

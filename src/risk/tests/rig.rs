@@ -284,7 +284,7 @@ impl Rig {
     }
 
     /// A second risk that followed what was recorded.
-    pub fn followed(&self, config: &RiskConfig) -> Result<RiskReplay, Difference> {
+    pub fn followed(&self, config: &RiskConfig) -> Result<RiskReplay, Box<Difference>> {
         let mut replay = self.replay(config, &[], None).expect("a good configuration").following();
         feed(&mut replay, &self.entries)?;
         Ok(replay)
@@ -470,7 +470,7 @@ pub fn fill(id: ClientOrderId, execution_id: u64, quantity: i64, cumulative: i64
 }
 
 /// Lets a second risk run on entries.
-fn feed(replay: &mut RiskReplay, entries: &[Entry]) -> Result<(), Difference> {
+fn feed(replay: &mut RiskReplay, entries: &[Entry]) -> Result<(), Box<Difference>> {
     entries.iter().try_for_each(|entry| replay.next(entry))?;
     replay.finish()
 }
