@@ -8,8 +8,8 @@ use crate::backtest::{Blob, History, RiskStart};
 use crate::config::Config;
 use crate::gateway::OpenOrder;
 use crate::journal::{
-    Disk, FolderDisk, Identity, Journal, JournalError, Log, LogConfig, RISK_STAGE, Recorder, Recovered, ScanOptions,
-    crash, recover,
+    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, RISK_STAGE, Recorder, Recovered,
+    ScanOptions, crash, epochs, recover,
 };
 use crate::pipeline::MachineConfig;
 use crate::pipeline::order_page::{OrderPage, PagedOrder};
@@ -74,11 +74,18 @@ impl Opened {
             FolderDisk::create(&options.folder).map_err(words)?;
             lock = disk.lock().map_err(words)?;
         }
-        let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq: Some(0) };
-        let mut history = History::following();
-        let recovered = recover(disk.as_ref(), lock, &scan, &mut |at, record| history.record(at, record));
-        let recovered = recovered.map_err(words)?;
-        history.finish();
+        // An epoch begins with all that the ones before it left behind, so the newest is enough; the one before it, too,
+        // where that start did not come so far as to write that down; else all there is.
+        let epochs = epochs(disk.as_ref()).map_err(words)?;
+        let newest = epochs.len().checked_sub(2).and_then(|place| epochs.get(place)).map(|&(_, first)| first - 1);
+        let (recovered, history) = match read(disk.as_ref(), lock, engine_id, newest.unwrap_or(0)).map_err(words)? {
+            (recovered, history) if history.starts == 0 && newest.is_some() => {
+                drop(recovered);
+                let lock = disk.lock().map_err(words)?;
+                read(disk.as_ref(), lock, engine_id, 0).map_err(words)?
+            }
+            whole => whole,
+        };
         if let Some(torn) = &recovered.torn {
             info!("journal: {} bytes that a crash cut short were put aside", torn.bytes);
         }
@@ -283,6 +290,20 @@ fn renaming(start: &RiskStart, names: &Names, instruments: &Instruments) -> Rena
         assets: assets.map(|asset| instruments.asset_named(asset.as_bytes())).collect(),
         venues: start.names.venues.iter().map(|name| names.venue(name)).collect(),
     }
+}
+
+/// Reads a journal from the record after this one on, and follows it.
+fn read(
+    disk: &dyn Disk,
+    lock: JournalLock,
+    engine_id: [u8; 16],
+    after_seq: u64,
+) -> Result<(Recovered, History), JournalError> {
+    let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq: Some(after_seq) };
+    let mut history = History::following();
+    let recovered = recover(disk, lock, &scan, &mut |at, record| history.record(at, record))?;
+    history.finish();
+    Ok((recovered, history))
 }
 
 /// What an engine start begins with, for the journal.

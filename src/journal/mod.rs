@@ -84,7 +84,7 @@ pub use recorder::{BLOB_KIND, BYTES_VERSION, COLD_STAGE, Journal, RISK_STAGE, Re
 pub use recovery::{Recovered, recover};
 pub use reserve::Space;
 pub use scan::{End, Progress, ScanOptions, Torn};
-pub use segment::{FORMAT_VERSION, Identity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader};
+pub use segment::{FORMAT_VERSION, Identity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, epochs};
 pub use snapshots::{
     PassedOver, SNAPSHOT_BYTES_MAX, SNAPSHOTS_KEPT_MIN, Snapshot, newest_snapshot, prune_snapshots, verified_snapshots,
     write_snapshot,
