@@ -284,6 +284,7 @@ impl Rig {
     }
 
     /// A second risk that followed what was recorded.
+    #[allow(clippy::result_large_err, reason = "the first difference, whole")]
     pub fn followed(&self, config: &RiskConfig) -> Result<RiskReplay, Difference> {
         let mut replay = self.replay(config, &[], None).expect("a good configuration").following();
         feed(&mut replay, &self.entries)?;
@@ -462,6 +463,7 @@ pub fn fill(id: ClientOrderId, execution_id: u64, quantity: i64, cumulative: i64
 }
 
 /// Lets a second risk run on entries.
+#[allow(clippy::result_large_err, reason = "the first difference, whole")]
 fn feed(replay: &mut RiskReplay, entries: &[Entry]) -> Result<(), Difference> {
     entries.iter().try_for_each(|entry| replay.next(entry))?;
     replay.finish()
