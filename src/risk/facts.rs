@@ -7,6 +7,7 @@
 use super::core::Core;
 use super::executions::Owner;
 use super::order_table::{CancelStep, OrderRecord};
+use super::reconcile::ReconciliationFacts;
 use super::results::ResultsFacts;
 use crate::portfolio::{LedgerFacts, Position, Rate};
 use crate::types::binary::binary_struct;
@@ -235,6 +236,8 @@ pub struct AccountFacts {
     pub ledger: LedgerFacts,
     /// Whether an order of ours was ever handed to its gateway: from then on our books are held against the venue's.
     pub has_sent: bool,
+    /// C44: how they compare with the venue's.
+    pub reconciliation: ReconciliationFacts,
     /// C32: refusals within the window, when they stopped the account; zero where they have not.
     pub rejects_tripped: u32,
 }
@@ -282,7 +285,7 @@ binary_struct! {
     ExecutionFacts { instrument, execution_id, is_nobodys }
     HoldingFacts { strategy, instrument, position, trading_state, unrealized, repeats }
     MarketFacts { instrument, price_precision, quantity_precision, price, trading_state, newest_execution }
-    AccountFacts { venue, ledger, has_sent, rejects_tripped }
+    AccountFacts { venue, ledger, has_sent, reconciliation, rejects_tripped }
     StrategyFacts { strategy, share, results, latch }
     LargerOrder { strategy, number, instrument, side, quantity, filled }
 }
@@ -435,6 +438,7 @@ impl Core {
             venue,
             ledger: ledger.facts(),
             has_sent: state.has_sent,
+            reconciliation: state.reconciliation.facts(),
             rejects_tripped: state.breakers.rejects.tripped().unwrap_or(0),
         });
         facts.collect()

@@ -77,6 +77,7 @@ pub use overrides::Override;
 pub use parents::{Parent, ParentFacts};
 pub use ratio::OrderToTrade;
 pub use recent::Recent;
+pub use reconcile::ReconciliationFacts;
 pub use renaming::Renaming;
 pub use resting::OpenOrders;
 pub use results::{Results, ResultsFacts};

@@ -122,7 +122,12 @@ fn rename_market(names: &Renaming, facts: &MarketFacts) -> Option<MarketFacts> {
 }
 
 fn rename_account(names: &Renaming, facts: &AccountFacts) -> Option<AccountFacts> {
-    Some(AccountFacts { venue: names.venue(facts.venue)?, ledger: names.ledger(&facts.ledger), ..*facts })
+    Some(AccountFacts {
+        venue: names.venue(facts.venue)?,
+        ledger: names.ledger(&facts.ledger),
+        reconciliation: facts.reconciliation.renamed(|asset| names.asset(asset)),
+        ..*facts
+    })
 }
 
 fn rename_larger(names: &Renaming, facts: &LargerOrder) -> Option<LargerOrder> {

@@ -3,6 +3,8 @@
 //! Nothing is changed unless everything fits. What was open is in doubt from the instant of the facts on and keeps its
 //! whole reserve, until the venue has told; a cancel that was wanted is sent again where it turns out to work. All that can
 //! be worked out is worked out anew, by the functions that keep it live.
+//!
+//! Facts of this very engine start are those of a snapshot: the run goes on from there with the entries behind it.
 
 use super::breakers::{Rejects, StrategyBreakers};
 use super::core::Core;
@@ -212,6 +214,7 @@ impl Core {
         for account in &facts.accounts {
             let Some(state) = self.venues.get_mut(usize::from(account.venue.0)) else { continue };
             state.has_sent |= account.has_sent;
+            state.reconciliation.restore(&account.reconciliation, facts.epoch == self.epoch);
             let tripped = state.breakers.rejects.tripped().unwrap_or(0).max(account.rejects_tripped);
             state.breakers.rejects = Rejects::restored(tripped);
             self.restored.extend(account.ledger.balances.iter().map(|balance| (account.venue, balance.asset)));
