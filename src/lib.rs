@@ -43,7 +43,8 @@
 //! - **Exposure is an interval** ([`risk::Exposure`]): what is booked, less what open sells may still fill, plus what open
 //!   buys may, orders in doubt and orders that are not ours included. Limits hold at its worse end. Its width is zero when
 //!   no order is open.
-//! - **Reconcile first, then trade**: after every connect, and again every few seconds, balances, open orders and fills
+//! - **Recover, reconcile, then trade**: a start follows what the journal says to its end, with the decisions that were
+//!   recorded; what was open then is unknown. After every connect, and again every few seconds, balances, open orders and fills
 //!   are compared with the venue's. A question without an answer proves nothing.
 //! - **Whoever stops trading needs nobody.** A kill is a bit in a table and a generation that risk reads each cycle; it
 //!   comes from a file, a signal, a panic or the watchdog, while every other thread hangs. Breakers stop by themselves, in

@@ -79,7 +79,7 @@ pub(super) struct ShardState {
     pub(super) updates: Outlet<OrderUpdate>,
     /// Orders whose newest state the shard does not know.
     pub(super) dirty: VecDeque<u32>,
-    /// Denials that had no room; orders of this shard are not taken while they fill this list.
+    /// Denials, and at a start positions, that had no room; orders of this shard are not taken while they fill this list.
     pub(super) denials: VecDeque<OrderUpdate>,
     /// Cancels of orders that are still in the shard's order lane.
     pub(super) held: VecDeque<CancelIntent>,

@@ -13,7 +13,7 @@ use super::facts::{HoldingFacts, OrderFacts, RiskFacts, RiskFactsError, Strategy
 use super::stage::Risk;
 use crate::portfolio::Ledger;
 use crate::types::{
-    ClientOrderId, InstrumentId, OrderStatus, Price, StrategyId, StrategyLatch, Timestamp, TradingState,
+    ClientOrderId, InstrumentId, OrderStatus, OrderUpdate, Price, StrategyId, StrategyLatch, Timestamp, TradingState,
 };
 use std::collections::BTreeMap;
 
@@ -78,6 +78,7 @@ impl Core {
             self.parents.restore(larger);
         }
         self.restore_orders(facts, &plan.orders);
+        self.tell_positions(facts.at);
         for strategy in &facts.strategies {
             self.restore_strategy(strategy);
         }
@@ -250,6 +251,30 @@ impl Core {
         for (_, slot) in slots {
             self.reserve_due(slot);
             self.keep_own(slot);
+        }
+    }
+
+    /// Lets shards be told by the first poll what their strategies hold where no order tells it: an update of no order.
+    fn tell_positions(&mut self, at: Timestamp) {
+        for place in (0..self.books.holdings.len()).filter_map(|place| u32::try_from(place).ok()) {
+            let Some(held) = self.books.holding(place) else { return };
+            let (strategy, instrument) = (held.permission.strategy, held.permission.instrument);
+            let is_told = self.orders.iter().any(|record| record.is_dirty && record.holding == place);
+            if held.position.quantity().0 == 0 || is_told {
+                continue;
+            }
+            let update = OrderUpdate {
+                position: self.position_state(place),
+                received_ns: at,
+                instrument,
+                strategy,
+                status: OrderStatus::Filled,
+                ..OrderUpdate::default()
+            };
+            let shard = self.strategies.get(strategy.index()).map(|strategy| strategy.shard);
+            if let Some(shard) = shard.and_then(|shard| self.shards.get_mut(shard)) {
+                shard.denials.push_back(update);
+            }
         }
     }
 

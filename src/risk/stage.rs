@@ -201,7 +201,8 @@ impl Stage for Risk {
         }
         work += core.sweep();
         for (shard, lane) in orders.iter_mut().enumerate() {
-            let limit = core.shards.get(shard).map_or(0, |waiting| ORDERS_PER_CYCLE - waiting.denials.len());
+            let limit =
+                core.shards.get(shard).map_or(0, |waiting| ORDERS_PER_CYCLE.saturating_sub(waiting.denials.len()));
             let taken = lane.drain(limit as u64, |intent| core.on_intent(shard, intent));
             work += taken;
             if taken < limit {

@@ -16,8 +16,8 @@ use crate::pipeline::heartbeat::{self, Heartbeats};
 use crate::pipeline::lane::{Receiver, Sender};
 use crate::pipeline::stage::Stage;
 use crate::types::{
-    CancelIntent, Denial, DenialReason, InstrumentId, Instruments, Mark, MarketEvent, MarketMessage, Money, Notice,
-    NoticeCode, OrderIntent, OrderUpdate, ShardCommand, StrategyId, Timestamp,
+    CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Instruments, Mark, MarketEvent, MarketMessage,
+    Money, Notice, NoticeCode, OrderIntent, OrderUpdate, ShardCommand, StrategyId, Timestamp,
 };
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -548,6 +548,10 @@ impl Core {
             && let Some(slot) = self.slots.get_mut(index)
         {
             slot.desk.apply(update);
+            if update.client_order_id == ClientOrderId::NONE {
+                // What the strategy holds from before the start: there is no order to tell it of.
+                return;
+            }
             self.call(index, update.received_ns, Event::Order(update));
         }
     }

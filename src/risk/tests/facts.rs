@@ -157,6 +157,19 @@ fn the_shard_is_told_of_orders_in_doubt_and_doubt_is_as_old_as_the_crash() {
 }
 
 #[test]
+fn the_shard_is_told_of_a_position_without_orders() {
+    let mut live = Rig::new(&config());
+    let bought = live.place(Side::Buy, 5);
+    live.fill(bought, 1, 5);
+    let mut again = Rig::restored(&next_epoch(), &live.risk.facts());
+    again.poll();
+    let told: Vec<_> =
+        again.updates(0).into_iter().map(|u| (u.client_order_id, u.strategy, u.position.quantity)).collect();
+    assert_eq!(told, [(ClientOrderId::NONE, StrategyId(0), Quantity(5))]);
+    assert_eq!(again.updates(1), []);
+}
+
+#[test]
 fn orders_of_earlier_starts_are_known_and_one_of_a_later_start_halts() {
     let (live, ids) = busy();
     let mut again = Rig::restored(&next_epoch(), &live.risk.facts());
