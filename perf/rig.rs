@@ -20,9 +20,11 @@
 use gannet::feed::FeedConfig;
 use gannet::feed::depth_sync::DepthRule;
 use gannet::gateway::GatewayConfig;
+use gannet::journal::{Disk, FolderDisk, Identity, Log, LogConfig, RISK_STAGE, Recorder, ScanOptions, recover};
 use gannet::pipeline::clock::Clock;
 use gannet::pipeline::heartbeat::{Heartbeats, Pulse};
 use gannet::pipeline::lane::Sender;
+use gannet::pipeline::order_page::OrderPage;
 use gannet::pipeline::stage::Stage;
 use gannet::pipeline::{self, ColdEnds, Counters, HotStage, Machine, MachineConfig};
 use gannet::risk::{
@@ -104,6 +106,8 @@ pub struct Rig {
     pulse: Pulse,
     /// Reports let through so far.
     answered: u64,
+    /// What writes the journal, and where.
+    pub kept: Option<(Recorder, tempfile::TempDir)>,
 }
 
 pub const EPOCH: u32 = 1;
@@ -282,6 +286,7 @@ pub fn config(clock: &Clock, own: Vec<Box<dyn AnyStrategy>>) -> MachineConfig {
             identity: None,
         },
         balances: (0..2).map(|asset| (VenueId(0), AssetId(asset), Money(i128::MAX / 4))).collect(),
+        facts: None,
         instruments,
     }
 }
@@ -315,6 +320,28 @@ impl Rig {
         Self::connect(stages, cold, counters, (clock, pulse), count)
     }
 
+    /// The same, with everything written down as in production: orders in the order page, entries in a log on the disk.
+    pub fn journaled(count: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let page = OrderPage::create(&folder.path().join("orders")).expect("a page");
+        let clock = Clock::wall();
+        let config = config(&clock, vec![Box::new(Averager { mids: [0; 64], next: 0, sum: 0 })]);
+        let heartbeats = Heartbeats::default();
+        let pulse = heartbeats.pulse(0);
+        let machine = pipeline::build(config, &clock, KillSwitch::new(), heartbeats);
+        let (machine, drain) = machine.unwrap_or_else(|errors| panic!("{errors:?}")).with_journal(page);
+        let disk = Arc::new(FolderDisk::create(folder.path().join("journal")).expect("a disk"));
+        let recovered = recover(disk.as_ref(), disk.lock().expect("free"), &ScanOptions::default(), &mut |_, _| {});
+        let identity = Identity { engine_id: [1; 16], epoch: 1, ..Identity::default() };
+        let sizes = LogConfig { ballast_bytes: 0, ..LogConfig::default() };
+        let log = Log::open(disk, sizes, identity, recovered.expect("empty")).expect("a log");
+        let recorder = Recorder::start(log, vec![(RISK_STAGE, drain)], |error| panic!("{error}")).expect("a thread");
+        let Machine { stages, cold, counters, .. } = machine;
+        let mut rig = Self::connect(stages, cold, counters, (clock, pulse), count);
+        rig.kept = Some((recorder, folder));
+        rig
+    }
+
     /// Connects, logs on, delivers a book, and starts the strategy.
     fn connect(stages: Vec<HotStage>, cold: ColdEnds, counters: Counters, time: (Clock, Pulse), count: u64) -> Self {
         let quote_bytes = framed(&quote_frame(0)).len();
@@ -327,8 +354,19 @@ impl Rig {
         let (quote_stream, quotes) = MemoryStream::new(quotes);
         let (report_stream, reports) = MemoryStream::new(reports);
         let (clock, pulse) = time;
-        let mut rig =
-            Self { stages, cold, counters, quotes, reports, report_bytes, quote_bytes, clock, pulse, answered: 0 };
+        let mut rig = Self {
+            stages,
+            cold,
+            counters,
+            quotes,
+            reports,
+            report_bytes,
+            quote_bytes,
+            clock,
+            pulse,
+            answered: 0,
+            kept: None,
+        };
         let connection = |stream: MemoryStream, seed: u32, clock: &Clock| {
             Arrival::Connected(Box::new(Connection::new(Box::new(stream), FrameReader::new(), seed, clock.now())))
         };

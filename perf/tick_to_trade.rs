@@ -4,7 +4,7 @@
 //!
 //! Every stage runs as in production; only the sockets are memory. Frames come at planned instants, whether the machine
 //! keeps up or not, and a latency is counted from the planned instant: a stall is charged to every event that it
-//! delayed. Beside it, from the same run: the floor (the same job as one function), and the machine's own hiccups.
+//! delayed. `journal` is fused with everything written down, as in production, the log's own thread included. Beside it, from the same run: the floor (the same job as one function), and the machine's own hiccups.
 //! One line a measurement; all times in ns.
 
 #![allow(
@@ -60,6 +60,7 @@ fn main() {
         let rig = Rig::new(count + WARM_UP);
         report.line("none", 0, "hiccup", &hiccup::measure(&rig.clock, 300));
         report.measurement("fused", rate, &fused(rig, rate, count));
+        report.measurement("journal", rate, &fused(Rig::journaled(count + WARM_UP), rate, count));
     }
     for rate in RATES {
         let count = (rate * seconds).min(EVENTS_MAX);

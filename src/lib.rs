@@ -134,6 +134,7 @@ pub mod metrics;
 )]
 pub mod journal;
 
+#[allow(clippy::disallowed_macros, reason = "cold: the stages without their threads")]
 pub mod backtest;
 
 #[allow(clippy::disallowed_macros, reason = "cold: read at start")]

@@ -157,7 +157,7 @@ fn every_record_is_exported_in_both_formats() {
         assert_ne!(record["kind"], "unknown", "{record}");
     }
     let rows = SerializedFileReader::new(fs::File::open(file("a.parquet")).unwrap()).unwrap();
-    assert_eq!(rows.metadata().file_metadata().num_rows() as u64, count);
+    assert_eq!(u64::try_from(rows.metadata().file_metadata().num_rows()), Ok(count));
     let mut orders = 0;
     for ((row, record), line) in rows.get_row_iter(None).unwrap().zip(&records).zip(written.lines()) {
         let row = row.unwrap();

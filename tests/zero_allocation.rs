@@ -1,6 +1,7 @@
 //! After start, the hot thread allocates nothing: 100,000 events through the fused pipeline, counted by the allocator.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::disallowed_macros,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -66,11 +67,26 @@ fn the_counter_counts() {
     assert!(allocations_of(|| drop(std::hint::black_box(vec![1u8; 100]))) >= 2);
 }
 
+const EVENTS: u64 = 100_000;
+const WARM_UP: u64 = 1_000;
+
 #[test]
 fn a_hundred_thousand_events_allocate_nothing() {
-    const EVENTS: u64 = 100_000;
-    const WARM_UP: u64 = 1_000;
-    let mut rig = Rig::new(EVENTS + WARM_UP);
+    allocate_nothing(Rig::new(EVENTS + WARM_UP), |_| {});
+}
+
+/// Everything is written down meanwhile, in the order page too.
+#[test]
+fn nor_do_they_with_a_journal() {
+    // Flat out for so long is more than any disk takes: the log is given a moment every so often.
+    allocate_nothing(Rig::journaled(EVENTS + WARM_UP), |answered| {
+        if answered.is_multiple_of(256) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    });
+}
+
+fn allocate_nothing(mut rig: Rig, between: impl Fn(u64)) {
     let mut answered = 0;
     let mut run = |rig: &mut Rig, until: u64| {
         while answered < until {
@@ -85,6 +101,7 @@ fn a_hundred_thousand_events_allocate_nothing() {
                 return false;
             }
             answered = sent;
+            between(answered);
         }
         true
     };
@@ -96,4 +113,5 @@ fn a_hundred_thousand_events_allocate_nothing() {
     assert_eq!(allocations, 0);
     assert_eq!(rig.counters.gateways[0].orders_sent.get(), WARM_UP + EVENTS);
     assert_eq!(rig.counters.risk.approved.get(), WARM_UP + EVENTS);
+    drop(rig.kept);
 }

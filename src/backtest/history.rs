@@ -1,6 +1,6 @@
 //! The records of a journal, followed one by one: what each engine start began with, and what its risk took and decided.
 
-use super::risk::{Blob, Difference, RiskReplay};
+use super::risk::{Blob, Difference, RiskReplay, RiskStart};
 use crate::journal::{BLOB_KIND, BYTES_VERSION, COLD_STAGE, Position, RISK_STAGE, Record};
 use crate::types::{Binary, Entry, Event, Timestamp};
 
@@ -22,7 +22,10 @@ pub struct FirstDifference {
 #[derive(Default)]
 pub struct History {
     blob: Vec<u8>,
+    start: Option<Box<RiskStart>>,
     replay: Option<RiskReplay>,
+    /// Whether verdicts are those that were recorded.
+    is_following: bool,
     epoch: u32,
     seq: u64,
     /// Records followed.
@@ -40,6 +43,18 @@ pub struct History {
 }
 
 impl History {
+    /// Follows what was decided instead of deciding again: for recovery.
+    #[must_use]
+    pub fn following() -> Self {
+        Self { is_following: true, ..Self::default() }
+    }
+
+    /// What the newest engine start began with; `None` before the first.
+    #[must_use]
+    pub fn start(&self) -> Option<&RiskStart> {
+        self.start.as_deref()
+    }
+
     /// The risk stage as it is after the records so far, of the newest engine start; `None` before the first.
     #[must_use]
     pub const fn replay(&self) -> Option<&RiskReplay> {
@@ -73,7 +88,7 @@ impl History {
             && let Some(replay) = &mut self.replay
             && let Err(difference) = replay.finish()
         {
-            self.differ(difference);
+            self.differ(*difference);
         }
     }
 
@@ -101,7 +116,12 @@ impl History {
                 self.starts += 1;
                 self.epoch = start.config.epoch;
                 let replay = RiskReplay::new(&start).map_err(|error| format!("begins what cannot be: {error}"))?;
+                let mut replay = if self.is_following { replay.following() } else { replay };
+                if let Some(facts) = &start.facts {
+                    replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
+                }
                 self.replay = Some(replay);
+                self.start = Some(start);
             }
             Blob::Limits(limits) => self.replaying()?.take_limits(limits),
             Blob::Override(entry) => self.replaying()?.take_override(entry),
@@ -126,7 +146,7 @@ impl History {
         }
         let outcome = self.replaying()?.next(&Entry { sequence, at, event });
         if let Err(difference) = outcome {
-            self.differ(difference);
+            self.differ(*difference);
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use crate::pipeline::lane::{Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
 use crate::pipeline::tap::{Drain, Tap};
 use crate::risk::{
-    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskConfigError, RiskLanes, approved_lane,
+    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskConfigError, RiskFacts, RiskFactsError,
+    RiskLanes, approved_lane,
 };
 use crate::types::binary::{binary_enum, binary_struct};
 use crate::types::{
@@ -34,9 +35,14 @@ pub struct RiskStart {
     pub shards: u8,
     /// What people call them: ids are those of one run.
     pub names: Names,
+    /// By instrument id, the venue's first order and the first fill that are of this journal: what was before is not ours to
+    /// know.
+    pub firsts: Vec<(u64, u64)>,
+    /// What an earlier run left behind.
+    pub facts: Option<RiskFacts>,
 }
 
-binary_struct!(RiskStart { config, balances, venues, shards, names });
+binary_struct!(RiskStart { config, balances, venues, shards, names, firsts, facts });
 
 /// What is written down beside entries, before the entry that needs it.
 #[derive(Clone, Debug)]
@@ -81,6 +87,8 @@ pub struct RiskReplay {
     overrides: VecDeque<Override>,
     /// Sequence of the newest entry that was compared.
     compared: u64,
+    /// Whether verdicts are those that were recorded.
+    is_following: bool,
     lanes: Lanes,
 }
 
@@ -178,8 +186,27 @@ impl RiskReplay {
             limits: VecDeque::new(),
             overrides: VecDeque::new(),
             compared: 0,
+            is_following: false,
             lanes: outer,
         })
+    }
+
+    /// Follows what was decided instead of deciding again: each order's verdict is the recorded one, whatever this build, or
+    /// other limits, would come to. For recovery, which restores what happened. That other entries differ is no error then;
+    /// an order that was sent and cannot be entered is.
+    #[must_use]
+    pub fn following(mut self) -> Self {
+        self.risk.follow();
+        self.is_following = true;
+        self
+    }
+
+    /// Lets risk begin with what an earlier run left behind, before the first entry.
+    ///
+    /// # Errors
+    /// What does not fit; see [`Risk::restore`].
+    pub fn restore(&mut self, facts: &RiskFacts) -> Result<(), RiskFactsError> {
+        self.risk.restore(facts)
     }
 
     /// The stage, as it is after the entries so far.
@@ -208,7 +235,7 @@ impl RiskReplay {
     ///
     /// # Errors
     /// The first difference.
-    pub fn next(&mut self, entry: &Entry) -> Result<(), Difference> {
+    pub fn next(&mut self, entry: &Entry) -> Result<(), Box<Difference>> {
         let is_next = entry.event == Event::Cycle && !self.cycle.is_empty();
         let outcome = if is_next { self.run(false) } else { Ok(()) };
         self.cycle.push(*entry);
@@ -219,11 +246,11 @@ impl RiskReplay {
     ///
     /// # Errors
     /// The first difference.
-    pub fn finish(&mut self) -> Result<(), Difference> {
+    pub fn finish(&mut self) -> Result<(), Box<Difference>> {
         if self.cycle.is_empty() { Ok(()) } else { self.run(true) }
     }
 
-    fn run(&mut self, is_last: bool) -> Result<(), Difference> {
+    fn run(&mut self, is_last: bool) -> Result<(), Box<Difference>> {
         let Some(first) = self.cycle.first().copied() else { return Ok(()) };
         for place in 0..self.cycle.len() {
             if let Some(entry) = self.cycle.get(place).copied() {
@@ -232,6 +259,15 @@ impl RiskReplay {
         }
         self.risk.poll(first.at);
         self.empty();
+        if self.is_following {
+            let lost = self.cycle.iter().find(|entry| self.is_lost(entry)).copied();
+            self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
+            self.cycle.clear();
+            return match lost {
+                Some(entry) => Err(Box::new(Difference { recorded: Some(entry), replayed: None })),
+                None => Ok(()),
+            };
+        }
         let (recorded, replayed) = (&self.cycle, &self.written);
         let outcome = (0..recorded.len().max(replayed.len()))
             .map(|place| Difference { recorded: recorded.get(place).copied(), replayed: replayed.get(place).copied() })
@@ -239,11 +275,20 @@ impl RiskReplay {
             .filter(|pair| !(is_last && is_cut(pair, &self.cycle)));
         self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
         self.cycle.clear();
-        outcome.map_or(Ok(()), Err)
+        outcome.map_or(Ok(()), |difference| Err(Box::new(difference)))
+    }
+
+    /// Whether an entry says that an order was sent that risk does not hold as it was sent.
+    fn is_lost(&self, entry: &Entry) -> bool {
+        let Event::Approved { order, .. } = entry.event else { return false };
+        self.risk.orders().get(order.client_order_id).is_none_or(|record| record.order != order)
     }
 
     /// Lets risk find what it took.
     fn feed(&mut self, event: &Event) {
+        if self.is_following {
+            self.risk.foretell(event);
+        }
         let Lanes { commands, reports, cancels, orders, marks, limits, overrides, .. } = &mut self.lanes;
         // The lanes hold more than a poll takes, so that nothing is refused; and were it, the comparison would show it.
         let _ = match *event {
@@ -264,6 +309,7 @@ impl RiskReplay {
             Event::Cancel { shard, intent } => send(cancels, shard, intent),
             Event::Intent { shard, intent } => send(orders, shard, intent),
             Event::Mark { shard, mark } => send(marks, shard, mark),
+            _ if self.is_following => Ok(()),
             _ => {
                 self.risk.foretell(event);
                 Ok(())

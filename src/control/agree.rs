@@ -4,7 +4,7 @@ use super::assemble::Facts;
 use super::client::{ClientError, Rows, VenueClient};
 use super::summary::VenueSummary;
 use crate::risk::{OrderRecord, Risk};
-use crate::types::{ExecutionReport, Instrument, Money, OrderStatus, StrategyId, VenueId, format_fixed};
+use crate::types::{ClientOrderId, ExecutionReport, Instrument, Money, OrderStatus, StrategyId, VenueId, format_fixed};
 use std::collections::{HashMap, HashSet};
 
 /// Differences that are listed; further ones are counted.
@@ -76,7 +76,9 @@ fn compare_orders(instrument: &Instrument, epoch: u32, theirs: &[ExecutionReport
     let is_whole = risk.orders().len() < risk.orders().capacity();
     let mut differences = Vec::new();
     let quantity = |value: i64| format_fixed(value, instrument.quantity_precision);
-    for order in theirs.iter().filter(|order| order.client_order_id.epoch() == epoch) {
+    // Of earlier engine starts we have what was open when they ended, and the newest of the rest.
+    let is_due = |id: ClientOrderId| id.epoch() == epoch || ours.contains_key(&id);
+    for order in theirs.iter().filter(|order| is_due(order.client_order_id)) {
         let id = order.client_order_id;
         let Some(record) = ours.get(&id) else {
             if is_whole {

@@ -287,8 +287,14 @@ pub fn assemble(
         latches: Vec::new(),
         identity: None,
     };
-    let machine =
-        MachineConfig { instruments: (**instruments).clone(), venues, shards, risk, balances: facts.balances.clone() };
+    let machine = MachineConfig {
+        instruments: (**instruments).clone(),
+        venues,
+        shards,
+        risk,
+        balances: facts.balances.clone(),
+        facts: None,
+    };
     Ok(Assembly { machine, warm_ups: join_warm_ups(instruments, &warm_ups) })
 }
 

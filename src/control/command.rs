@@ -41,6 +41,10 @@ pub struct RunArgs {
     /// Keeps the journal there [default: the folder `journal` in the data directory].
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
+    /// Puts a journal that cannot be trusted aside, and begins a new one with what the venues say: strategies' positions
+    /// begin at nothing.
+    #[arg(long)]
+    pub recover_from_venue: bool,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -88,7 +92,10 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
         credentials: keys.into_iter().filter_map(Result::ok).collect(),
         seed: std::process::id(),
         kill,
-        journal: JournalOptions::of(&config, args.journal.clone()),
+        journal: JournalOptions {
+            is_begun_anew: args.recover_from_venue,
+            ..JournalOptions::of(&config, args.journal.clone())
+        },
         watchdog: (config.engine.watchdog && !args.no_watchdog).then(|| watchdog_arguments(&args.config)),
     };
     let summary = runtime.block_on(engine::run(run, &mut NoDisplay, stop_signal(None)))?;
@@ -98,7 +105,9 @@ pub fn run(args: &RunArgs) -> Result<(), Vec<String>> {
 /// What starts this program as the watchdog of this run, with the run's own arguments behind.
 fn watchdog_arguments(config: &Path) -> Vec<OsString> {
     let own = ["watchdog".into(), "--config".into(), config.into(), "--".into()];
-    own.into_iter().chain(std::env::args_os().skip(1)).collect()
+    // Once is what was asked for: an engine that is started again goes on from the new journal.
+    let of_run = std::env::args_os().skip(1).filter(|argument| argument != "--recover-from-venue");
+    own.into_iter().chain(of_run).collect()
 }
 
 /// Judges a configuration whole.

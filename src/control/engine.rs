@@ -16,6 +16,7 @@ use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, S
 use super::watchdog::file::{Watched, end_kill};
 use super::watchdog::guard::Guard;
 use crate::config::Config;
+use crate::journal::crash;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::{self, Counters, HotStage};
 use crate::portfolio::Rounding;
@@ -101,17 +102,26 @@ pub async fn run(
     }
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch.max(opened.epoch().saturating_add(1)))?;
+    crash::reach("epoch-after");
+    let paged = journaling::paged_orders(&data).map_err(|error| vec![error])?;
+    let restored = opened.restored(&names, &facts.instruments, &paged).map_err(|error| vec![error])?;
+    restored.iter().for_each(|restored| restored.begin(&mut facts));
     heartbeats.set_epoch(facts.epoch);
     let state = data.state().map_err(|error| vec![error.to_string()])?;
     let watched = Watched::of(&data, &state).map_err(|error| vec![error.to_string()])?;
     let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
     assembly.machine.risk.latches = state.latches(&names);
     assembly.machine.risk.identity = identity.first().map(Into::into);
+    if let Some(restored) = restored {
+        let open = restored.facts.orders.iter().filter(|order| order.is_live()).count();
+        info!("recovered what epoch {} left behind: {open} orders that are not proven ended", restored.epoch);
+        restored.enter(&mut assembly.machine);
+    }
     for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
         instance.is_quarantined = watched.quarantined.contains_key(&instance.name);
     }
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
-    let start = Start::of(&assembly.machine, &names);
+    let start = Start::of(&assembly.machine, &names, &facts);
     let page = journaling::order_page(&data)?;
     let (machine, tap) = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?.with_journal(page);
     let recorder = opened.start(config, start, journaling::taps(tap), clock.now()).map_err(|error| vec![error])?;

@@ -1,22 +1,28 @@
 //! The journal of a run: read before anything else, written from the first entry on.
 
+use super::assemble::Facts;
 use super::data_dir::DataDir;
 use super::identity;
 use super::names::Names;
 use crate::backtest::{Blob, History, RiskStart};
 use crate::config::Config;
+use crate::gateway::OpenOrder;
 use crate::journal::{
-    FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, RISK_STAGE, Recorder, Recovered,
-    ScanOptions, recover,
+    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, RISK_STAGE, Recorder, Recovered,
+    ScanOptions, crash, epochs, recover,
 };
 use crate::pipeline::MachineConfig;
-use crate::pipeline::order_page::OrderPage;
+use crate::pipeline::order_page::{OrderPage, PagedOrder};
 use crate::pipeline::tap::Drain;
-use crate::types::{Binary, Timestamp};
+use crate::risk::{OrderFacts, Renaming, RiskFacts};
+use crate::types::{
+    Binary, ClientOrderId, DenialReason, InstrumentId, Instruments, OrderStatus, OrderType, Price, Quantity,
+    StrategyId, Timestamp,
+};
 use ring::digest::{SHA256, digest};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
 pub const SCHEMA: u64 = 1;
@@ -30,6 +36,8 @@ pub struct JournalOptions {
     pub folder: PathBuf,
     /// The bytes of a segment.
     pub segment_bytes: u64,
+    /// Puts the journal that is there aside and begins anew, with what the venues say.
+    pub is_begun_anew: bool,
 }
 
 impl JournalOptions {
@@ -37,13 +45,13 @@ impl JournalOptions {
     #[must_use]
     pub fn of(config: &Config, folder: Option<PathBuf>) -> Self {
         let folder = folder.unwrap_or_else(|| config.engine.data_dir.join("journal"));
-        Self { folder, segment_bytes: LogConfig::default().segment_bytes }
+        Self { folder, segment_bytes: LogConfig::default().segment_bytes, is_begun_anew: false }
     }
 }
 
 /// A journal that was read whole, and not written yet.
 pub struct Opened {
-    disk: Arc<FolderDisk>,
+    disk: Arc<dyn Disk>,
     options: JournalOptions,
     engine_id: [u8; 16],
     recovered: Recovered,
@@ -59,17 +67,69 @@ impl Opened {
     pub fn open(options: JournalOptions, data: &DataDir) -> Result<Self, String> {
         let words = |error: JournalError| format!("{}: {error}", options.folder.display());
         let engine_id = engine_id(&data.state().map_err(|error| error.to_string())?.directory);
-        let disk = Arc::new(FolderDisk::create(&options.folder).map_err(words)?);
-        let lock: JournalLock = crate::journal::Disk::lock(disk.as_ref()).map_err(words)?;
-        let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq: Some(0) };
-        let mut history = History::default();
-        let recovered = recover(disk.as_ref(), lock, &scan, &mut |at, record| history.record(at, record));
-        let recovered = recovered.map_err(words)?;
-        history.finish();
+        let disk = crash::disk(FolderDisk::create(&options.folder).map_err(words)?);
+        let mut lock = disk.lock().map_err(words)?;
+        if options.is_begun_anew {
+            put_aside(&options.folder).map_err(|error| format!("{}: {error}", options.folder.display()))?;
+            FolderDisk::create(&options.folder).map_err(words)?;
+            lock = disk.lock().map_err(words)?;
+        }
+        // An epoch begins with all that the ones before it left behind, so the newest is enough; the one before it, too,
+        // where that start did not come so far as to write that down; else all there is.
+        let epochs = epochs(disk.as_ref()).map_err(words)?;
+        let newest = epochs.len().checked_sub(2).and_then(|place| epochs.get(place)).map(|&(_, first)| first - 1);
+        let (recovered, history) = match read(disk.as_ref(), lock, engine_id, newest.unwrap_or(0)).map_err(words)? {
+            (recovered, history) if history.starts == 0 && newest.is_some() => {
+                drop(recovered);
+                let lock = disk.lock().map_err(words)?;
+                read(disk.as_ref(), lock, engine_id, 0).map_err(words)?
+            }
+            whole => whole,
+        };
         if let Some(torn) = &recovered.torn {
             info!("journal: {} bytes that a crash cut short were put aside", torn.bytes);
         }
         Ok(Self { disk, options, engine_id, recovered, history })
+    }
+
+    /// What an earlier run left behind, in this run's ids; `None` where there was none. `paged` are the orders that it kept
+    /// before it sent them: those that the log does not have were sent in its last millisecond.
+    ///
+    /// # Errors
+    /// Why it cannot be restored, and what to do, in words.
+    pub fn restored(
+        &self,
+        names: &Names,
+        instruments: &Instruments,
+        paged: &[PagedOrder],
+    ) -> Result<Option<Restored>, String> {
+        let folder = self.options.folder.display();
+        let refused = |problem: &dyn std::fmt::Display| {
+            format!("{folder}: {problem}; nothing is traded on what is not known: {RECOVER}")
+        };
+        if let Some(problem) = &self.history.problem {
+            return Err(refused(problem));
+        }
+        if let Some(first) = &self.history.difference {
+            return Err(refused(&format!("the record {} cannot be followed: {:?}", first.seq, first.difference)));
+        }
+        let Some((start, replay)) = self.history.start().zip(self.history.replay()) else { return Ok(None) };
+        let mut facts = replay.risk().facts();
+        let epoch = start.config.epoch;
+        let is_lost = |paged: &&PagedOrder| {
+            let id = paged.order.client_order_id;
+            id.epoch() == epoch && replay.risk().orders().get(id).is_none()
+        };
+        let lost: Vec<OrderFacts> = paged.iter().filter(is_lost).map(|paged| sent(paged, &facts)).collect();
+        if !lost.is_empty() {
+            info!("journal: {} orders were sent in the last moment before the engine was gone", lost.len());
+        }
+        facts.orders.splice(0..0, lost);
+        let renaming = renaming(start, names, instruments);
+        let facts = facts.renamed(&renaming).map_err(|error| refused(&error))?;
+        let firsts = start.firsts.iter().zip(&renaming.instruments);
+        let firsts = firsts.filter_map(|(firsts, id)| Some(((*id)?, *firsts))).collect();
+        Ok(Some(Restored { facts, firsts, epoch }))
     }
 
     /// The newest engine start that it knows; 0 for none.
@@ -121,13 +181,138 @@ impl Opened {
     }
 }
 
+/// What to do where a journal cannot be trusted.
+const RECOVER: &str = "look with `gannet journal verify`, restore the folder from a backup, or begin a new journal with what \
+                       the venues say: `gannet run --recover-from-venue`";
+
+/// What an earlier run left behind.
+pub struct Restored {
+    /// Orders, positions, balances, latches.
+    pub facts: RiskFacts,
+    /// The venue's first order and first fill that are of this journal, of each instrument that is known.
+    firsts: Vec<(InstrumentId, (u64, u64))>,
+    /// The engine start that left it.
+    pub epoch: u32,
+}
+
+impl Restored {
+    /// From when on the venue's orders and fills are ours to know.
+    pub fn begin(&self, facts: &mut Facts) {
+        for &(id, (order, trade)) in &self.firsts {
+            let firsts = facts.first_orders.get_mut(id.index()).zip(facts.first_trades.get_mut(id.index()));
+            if let Some((first_order, first_trade)) = firsts {
+                (*first_order, *first_trade) = (order, trade);
+            }
+        }
+    }
+
+    /// Lets the machine begin with it.
+    pub fn enter(self, machine: &mut MachineConfig) {
+        for (_, gateway) in &mut machine.venues {
+            let here = |id: InstrumentId| machine.instruments.get(id).is_some_and(|found| found.venue == gateway.venue);
+            let is_open = |order: &&OrderFacts| {
+                order.is_live() && order.order.strategy != StrategyId::NONE && here(order.order.instrument)
+            };
+            gateway.open_orders = self.facts.orders.iter().filter(is_open).map(open_order).collect();
+            for (id, known) in (0..).map(InstrumentId).zip(&mut gateway.last_known) {
+                known.execution_id = known.execution_id.max(self.asked_from(id).saturating_sub(1));
+            }
+        }
+        // They are among the facts, exactly.
+        machine.risk.latches.clear();
+        machine.facts = Some(self.facts);
+    }
+
+    /// The first fill that the venue is asked for: some way before the newest, as one that was on its way may have been
+    /// overtaken. Those that are known are not booked again.
+    fn asked_from(&self, instrument: InstrumentId) -> u64 {
+        let of_it = self.facts.executions.iter().filter(|execution| execution.instrument == instrument);
+        let mut numbers: Vec<u64> = of_it.map(|execution| execution.execution_id).collect();
+        numbers.sort_unstable();
+        let newest = numbers.len().saturating_sub(FILLS_ASKED_AGAIN);
+        numbers.get(newest).copied().unwrap_or(0)
+    }
+}
+
+/// Fills that the venue is asked for again: more than can have been on their way at once.
+const FILLS_ASKED_AGAIN: usize = 32;
+
+fn open_order(facts: &OrderFacts) -> OpenOrder {
+    OpenOrder {
+        order: facts.order,
+        venue_order_id: facts.venue_order_id,
+        booked: facts.filled,
+        written_ns: facts.approved_ns,
+        is_cancel_wanted: facts.is_cancel_wanted,
+    }
+}
+
+/// An order of which only the order page knows.
+fn sent(paged: &PagedOrder, facts: &RiskFacts) -> OrderFacts {
+    let PagedOrder { order, approved_ns, only_if_unfilled } = *paged;
+    let market = facts.markets.iter().find(|market| market.instrument == order.instrument);
+    let worst_price = match order.order_type {
+        OrderType::Limit | OrderType::StopLimit => order.price,
+        OrderType::Stop => order.stop_price,
+        OrderType::Market => market.map_or(Price::ZERO, |market| market.price),
+    };
+    OrderFacts {
+        order,
+        status: OrderStatus::Unknown,
+        is_cancel_wanted: false,
+        is_acknowledged: false,
+        is_exclusive: only_if_unfilled,
+        replaced_by: ClientOrderId::NONE,
+        venue_order_id: 0,
+        is_named: false,
+        adopted: Quantity::ZERO,
+        filled: Quantity::ZERO,
+        venue_filled: Quantity::ZERO,
+        worst_price,
+        last_price: Price::ZERO,
+        code: 0,
+        reason: DenialReason::None,
+        received_ns: approved_ns,
+        decided_ns: approved_ns,
+        approved_ns,
+        updated_ns: approved_ns,
+        unknown_since: Timestamp::UNKNOWN,
+        twice_reference: 2 * i128::from(worst_price.0),
+    }
+}
+
+/// What the ids of an earlier start are in this run, by name.
+fn renaming(start: &RiskStart, names: &Names, instruments: &Instruments) -> Renaming {
+    let assets = start.config.instruments.assets().iter();
+    Renaming {
+        strategies: start.names.strategies.iter().map(|name| names.strategy(name)).collect(),
+        instruments: start.names.instruments.iter().map(|name| names.instrument(name)).collect(),
+        assets: assets.map(|asset| instruments.asset_named(asset.as_bytes())).collect(),
+        venues: start.names.venues.iter().map(|name| names.venue(name)).collect(),
+    }
+}
+
+/// Reads a journal from the record after this one on, and follows it.
+fn read(
+    disk: &dyn Disk,
+    lock: JournalLock,
+    engine_id: [u8; 16],
+    after_seq: u64,
+) -> Result<(Recovered, History), JournalError> {
+    let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq: Some(after_seq) };
+    let mut history = History::following();
+    let recovered = recover(disk, lock, &scan, &mut |at, record| history.record(at, record))?;
+    history.finish();
+    Ok((recovered, history))
+}
+
 /// What an engine start begins with, for the journal.
 pub struct Start(RiskStart);
 
 impl Start {
     /// Of a machine that is about to be built.
     #[must_use]
-    pub fn of(machine: &MachineConfig, names: &Names) -> Self {
+    pub fn of(machine: &MachineConfig, names: &Names, facts: &Facts) -> Self {
         let count = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         Self(RiskStart {
             config: machine.risk.clone(),
@@ -135,6 +320,8 @@ impl Start {
             venues: count(machine.venues.len()),
             shards: count(machine.shards.len()),
             names: names.clone(),
+            firsts: facts.first_orders.iter().copied().zip(facts.first_trades.iter().copied()).collect(),
+            facts: machine.facts.clone(),
         })
     }
 }
@@ -159,12 +346,22 @@ pub fn order_page_path(data: &DataDir) -> Result<PathBuf, String> {
     Ok(heartbeats.with_file_name(name + "-orders"))
 }
 
+/// What an engine that is gone kept in its order page.
+///
+/// # Errors
+/// Where it cannot be read, in words.
+pub fn paged_orders(data: &DataDir) -> Result<Vec<PagedOrder>, String> {
+    let path = order_page_path(data)?;
+    OrderPage::read(&path).map_err(|error| format!("the order page {}: {error}", path.display()))
+}
+
 /// A new order page.
 ///
 /// # Errors
 /// Where it cannot be made, in words.
 pub fn order_page(data: &DataDir) -> Result<OrderPage, Vec<String>> {
     let path = order_page_path(data).map_err(|error| vec![error])?;
+    crash::reach("page-before");
     OrderPage::create(&path).map_err(|error| vec![format!("the order page {}: {error}", path.display())])
 }
 
@@ -172,6 +369,19 @@ pub fn order_page(data: &DataDir) -> Result<OrderPage, Vec<String>> {
 #[must_use]
 pub fn taps(risk: Drain) -> Vec<(u16, Drain)> {
     vec![(RISK_STAGE, risk)]
+}
+
+/// Renames a journal's folder, so that nothing of it is lost.
+fn put_aside(folder: &Path) -> std::io::Result<()> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let aside = folder.with_file_name(format!("{name}-aside-{}", now.as_secs()));
+    std::fs::rename(folder, &aside)?;
+    warn!(
+        "the journal was put aside as {}: positions begin at nothing, balances with what the venues say",
+        aside.display()
+    );
+    Ok(())
 }
 
 /// The name of a data directory, 32 hexadecimal digits, as 16 bytes.

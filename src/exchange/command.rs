@@ -47,6 +47,9 @@ pub struct Arguments {
     /// How long an order takes to the book, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
+    /// How much request weight an address may use in a minute
+    #[arg(long, value_name = "N", default_value_t = 6_000)]
+    weight: u32,
     /// Tick and lot of a symbol [default: as fine as its recording]
     #[arg(long = "filters", value_name = "SYMBOL:TICK,LOT", value_parser = parse_filters)]
     filters: Vec<(String, Filters)>,
@@ -131,6 +134,7 @@ impl Arguments {
         (config.listen, config.speed, config.fees) = (self.listen, self.speed, self.fees);
         config.start_offset = Duration::from_secs(self.start);
         config.latency = Duration::from_millis(self.latency);
+        config.weight_limit = self.weight;
         config.faults = FaultConfig { seed: self.seed, rates: self.faults, waits_for_order: true };
         if !self.accounts.is_empty() {
             config.accounts.clone_from(&self.accounts);

@@ -50,6 +50,7 @@
 
 mod bytes;
 mod checkpoint;
+pub mod crash;
 mod cursor;
 mod disk;
 mod error;
@@ -86,7 +87,7 @@ pub use recovery::{Recovered, recover};
 pub use reserve::Space;
 pub use scan::{End, Progress, ScanOptions, Torn};
 pub use segment::{
-    FORMAT_VERSION, Identity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, name as segment_name,
+    FORMAT_VERSION, Identity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, epochs, name as segment_name,
 };
 pub use snapshots::{
     PassedOver, SNAPSHOT_BYTES_MAX, SNAPSHOTS_KEPT_MIN, Snapshot, newest_snapshot, prune_snapshots, verified_snapshots,

@@ -1,16 +1,17 @@
-//! The recorder: the thread that drains every stage's tap into the log.
+//! The recorder: from every stage's tap into the log.
 //!
-//! It looks every millisecond, never spins (a reader that does costs the hot thread several times as much), and has what
-//! it took on the disk before it looks again: one write and one sync, whatever came. Stages wait for nothing here. Whoever
+//! One thread empties the taps every millisecond; it never spins (a reader that does costs the hot thread several times as
+//! much) and never waits for the disk. Another writes what came: one write and one sync, however much it is, so that a slow
+//! disk makes larger batches, and no stage feels it before [`CHUNKS`] of them wait. Stages wait for nothing here. Whoever
 //! needs proof that something is kept ([`Journal::append`]) waits for the sync; that is the cold plane.
 
 use super::error::JournalError;
 use super::log::Log;
 use super::record::Stamp;
 use super::reserve::Space;
-use crate::pipeline::tap::Drain;
+use crate::pipeline::tap::{Drain, Gauge};
 use crate::types::{Binary, Entry};
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -20,6 +21,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const INTERVAL: Duration = Duration::from_millis(1);
 /// How often the watermark is noted.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(100);
+/// What one stage wrote down since it was looked at last.
+type Chunk = (u16, Vec<Entry>);
+/// Chunks that may wait for the disk: a second of a busy engine, a quarter of a gigabyte at the most.
+const CHUNKS: usize = 256;
 /// Payloads that may wait.
 const WAITING: usize = 64;
 /// How long a payload may take to reach the disk.
@@ -104,18 +109,28 @@ impl Journal {
     }
 }
 
-/// The running thread. Ends, with everything written, when it is dropped.
+/// The running threads. They end, with everything written, when it is dropped.
 pub struct Recorder {
     journal: Journal,
     is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-struct Work {
-    log: Log,
+/// The thread that empties the taps: it never waits for the disk, so that no stage feels a slow one.
+struct Emptier {
     /// Each stage's number and tap.
     taps: Vec<(u16, Drain)>,
+    chunks: Sender<Chunk>,
+    /// What there was no room for yet.
+    held: Option<Chunk>,
+}
+
+/// The thread that waits for the disk.
+struct Writer {
+    log: Log,
+    chunks: Receiver<Chunk>,
     blobs: Receiver<Blob>,
+    gauges: Vec<Gauge>,
     blob_count: u64,
     progress: Arc<Progress>,
     on_trouble: Box<dyn Fn(&JournalError) + Send>,
@@ -134,11 +149,15 @@ impl Recorder {
         on_trouble: impl Fn(&JournalError) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (blobs, waiting) = bounded(WAITING);
+        let (chunks, taken) = bounded(CHUNKS);
         let progress = Arc::new(Progress::default());
-        let mut work = Work {
+        let gauges = taps.iter().map(|(_, tap)| tap.gauge().clone()).collect();
+        let mut emptier = Emptier { taps, chunks, held: None };
+        let mut writer = Writer {
             log,
-            taps,
+            chunks: taken,
             blobs: waiting,
+            gauges,
             blob_count: 0,
             progress: Arc::clone(&progress),
             on_trouble: Box::new(on_trouble),
@@ -146,24 +165,30 @@ impl Recorder {
             noted_at: Instant::now(),
         };
         let is_over = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&is_over);
-        let run = move || {
+        let mut recorder = Self { journal: Journal { blobs, progress }, is_over, threads: Vec::new() };
+        let seen = Arc::clone(&recorder.is_over);
+        let empty = move || {
             loop {
                 // What came before the end was asked for is taken by the round after it.
                 let is_last = seen.load(Ordering::Acquire);
-                work.round();
-                if is_last {
+                emptier.round();
+                if is_last && emptier.held.is_none() {
                     break;
                 }
                 std::thread::sleep(INTERVAL);
             }
-            let Work { log, .. } = work;
+        };
+        let write = move || {
+            while writer.round() {}
+            let Writer { log, .. } = writer;
             if log.poison().is_none() {
                 let _ = log.close();
             }
         };
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(run)?;
-        Ok(Self { journal: Journal { blobs, progress }, is_over, thread: Some(thread) })
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        recorder.threads.push(named("journal-disk").spawn(write)?);
+        recorder.threads.push(named("journal").spawn(empty)?);
+        Ok(recorder)
     }
 
     /// The way to it.
@@ -176,15 +201,41 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-impl Work {
+impl Emptier {
     fn round(&mut self) {
+        if let Some(chunk) = self.held.take() {
+            self.hand_on(chunk);
+        }
+        for place in 0..self.taps.len() {
+            // While there is no room behind, entries stay where the stage sees them.
+            let Some((stage, tap)) = self.taps.get_mut(place).filter(|_| self.held.is_none()) else { return };
+            let mut entries = Vec::new();
+            if tap.drain(|entry| entries.push(*entry)) > 0 {
+                let chunk = (*stage, entries);
+                self.hand_on(chunk);
+            }
+        }
+    }
+
+    fn hand_on(&mut self, chunk: Chunk) {
+        if let Err(TrySendError::Full(chunk)) = self.chunks.try_send(chunk) {
+            self.held = Some(chunk);
+        }
+    }
+}
+
+impl Writer {
+    /// Writes what waits; `false` when there will be no more.
+    fn round(&mut self) -> bool {
         let mut failure = self.log.poison().cloned();
+        let first = self.chunks.recv_timeout(INTERVAL);
+        let is_last = first == Err(RecvTimeoutError::Disconnected);
         // Payloads first: entries that need them come behind them.
         let mut waiting = Vec::new();
         while let Ok(blob) = self.blobs.try_recv() {
@@ -195,13 +246,13 @@ impl Work {
             failure = failure.or(appended.as_ref().err().cloned());
             waiting.push((blob.kept, appended));
         }
-        let Self { log, taps, bytes, .. } = self;
-        for (stage, tap) in taps {
-            tap.drain(|entry| {
+        let Self { log, chunks, bytes, .. } = self;
+        for (stage, entries) in first.into_iter().chain(chunks.try_iter()) {
+            for entry in &entries {
                 if failure.is_none() {
-                    failure = append_entry(log, *stage, entry, bytes).err();
+                    failure = append_entry(log, stage, entry, bytes).err();
                 }
-            });
+            }
         }
         if failure.is_none() && self.log.batch_bytes() > 0 {
             failure = self.log.commit().err();
@@ -211,7 +262,7 @@ impl Work {
             failure = self.log.checkpoint().err();
             // Low is for people to act on; critical is too late for orders.
             let is_short = self.log.space() == Space::Critical;
-            self.taps.iter().for_each(|(_, tap)| tap.set_short(is_short));
+            self.gauges.iter().for_each(|gauge| gauge.set_short(is_short));
         }
         self.progress.written_seq.store(self.log.written_seq(), Ordering::Release);
         self.progress.durable_seq.store(self.log.durable_seq(), Ordering::Release);
@@ -226,9 +277,10 @@ impl Work {
         if let Some(error) = failure
             && !self.progress.is_gone.swap(true, Ordering::AcqRel)
         {
-            self.taps.iter().for_each(|(_, tap)| tap.set_gone());
+            self.gauges.iter().for_each(Gauge::set_gone);
             (self.on_trouble)(&error);
         }
+        !is_last
     }
 
     /// Appends a payload in as many records as it takes.

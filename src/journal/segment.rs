@@ -13,8 +13,8 @@
 //! ```
 
 use super::bytes;
-use super::disk::DiskFile;
-use super::error::{Damage, Difference};
+use super::disk::{Disk, DiskFile};
+use super::error::{Damage, Difference, JournalError};
 use super::record::{RECORD_BYTES_MIN, Seed};
 use std::io;
 
@@ -190,6 +190,25 @@ pub(super) fn read_header(file: &dyn DiskFile) -> io::Result<Result<HeaderRead, 
         // A difference that one copy alone states is a damaged word in it.
         (Err(_), Err(_)) => Err(HeaderFlaw::Unsound),
     })
+}
+
+/// Each epoch in a journal, the oldest first, with the sequence of its first record. Segments whose headers are not sound
+/// are passed over: whoever reads them says what is wrong.
+///
+/// # Errors
+/// `JOURNAL_UNAVAILABLE` where the disk refuses.
+pub fn epochs(disk: &dyn Disk) -> Result<Vec<(u32, u64)>, JournalError> {
+    let files = disk.list("").map_err(JournalError::disk("the journal's folder", "listing"))?;
+    let mut epochs: Vec<(u32, u64)> = Vec::new();
+    for file in files.iter().filter(|file| number(file).is_some()) {
+        let opened = disk.open(file).map_err(JournalError::disk(file, "opening"))?;
+        let read = read_header(opened.as_ref()).map_err(JournalError::disk(file, "reading"))?;
+        let Ok(HeaderRead { header, .. }) = read else { continue };
+        if epochs.last().is_none_or(|(newest, _)| *newest != header.identity.epoch) {
+            epochs.push((header.identity.epoch, header.first_seq));
+        }
+    }
+    Ok(epochs)
 }
 
 /// Writes both copies, from this one.

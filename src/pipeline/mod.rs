@@ -22,7 +22,9 @@ pub mod threads;
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
 use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
-use crate::risk::{KillScope, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskLanes, approved_lane};
+use crate::risk::{
+    KillScope, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskFacts, RiskLanes, approved_lane,
+};
 use crate::strategy::runner::{Instance, Shard, ShardConfig, ShardLanes};
 use crate::types::{
     AssetId, FeedMessage, InstrumentId, Instruments, Latch, Money, Notice, PositionReport, Request, RiskCommand,
@@ -72,6 +74,8 @@ pub struct MachineConfig {
     pub risk: RiskConfig,
     /// What each account began with.
     pub balances: Vec<(VenueId, AssetId, Money)>,
+    /// What an earlier run left behind.
+    pub facts: Option<RiskFacts>,
 }
 
 /// What the cold plane holds of one venue.
@@ -188,7 +192,7 @@ pub fn build(
     kill: KillSwitch,
     heartbeats: Heartbeats,
 ) -> Result<Machine, Vec<String>> {
-    let MachineConfig { instruments, venues, shards, risk, balances } = config;
+    let MachineConfig { instruments, venues, shards, risk, balances, facts } = config;
     let counters = Counters {
         feeds: venues.iter().map(|_| Shared::default()).collect(),
         shards: shards.iter().map(|_| Shared::default()).collect(),
@@ -341,6 +345,9 @@ pub fn build(
     };
     let risk = match Risk::new(&risk, lanes, kill.clone(), Shared::clone(&counters.risk)) {
         Ok(mut risk) => {
+            if let Some(Err(error)) = facts.as_ref().map(|facts| risk.restore(facts)) {
+                errors.push(error.to_string());
+            }
             for (venue, asset, amount) in balances {
                 risk.start_balance(venue, asset, amount);
             }

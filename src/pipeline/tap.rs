@@ -40,11 +40,15 @@ pub struct Tap {
     is_open: bool,
 }
 
-/// The other end: of the thread that writes the log.
+/// The other end: of the thread that takes the entries away.
 pub struct Drain {
     lane: Receiver<Entry>,
-    shared: Arc<Shared>,
+    gauge: Gauge,
 }
+
+/// Tells the stage how the log fares: for the thread that writes it. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Gauge(Arc<Shared>);
 
 impl Tap {
     /// A stage without a journal: it writes nothing down, and [`Tap::health`] is ample. For tests and measurements.
@@ -66,8 +70,8 @@ impl Tap {
     pub fn new() -> (Self, Drain) {
         let (sender, receiver) = lane(usize::try_from(CAPACITY).unwrap_or(usize::MAX));
         let tap = Self { lane: Some(sender), ..Self::none() };
-        let shared = Arc::clone(&tap.shared);
-        (tap, Drain { lane: receiver, shared })
+        let gauge = Gauge(Arc::clone(&tap.shared));
+        (tap, Drain { lane: receiver, gauge })
     }
 
     /// A poll begins, at this instant.
@@ -147,18 +151,26 @@ impl Drain {
     /// Visits every entry that waits, and answers how many there were.
     pub fn drain(&mut self, visit: impl FnMut(&Entry)) -> usize {
         let count = self.lane.drain(u64::MAX, visit);
-        self.shared.taken.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        self.gauge.0.taken.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
         count
     }
 
+    /// What tells the stage how the log fares.
+    #[must_use]
+    pub const fn gauge(&self) -> &Gauge {
+        &self.gauge
+    }
+}
+
+impl Gauge {
     /// Tells the stage that the disk has room for new orders, or not.
     pub fn set_short(&self, is_short: bool) {
-        self.shared.is_short.store(is_short, Ordering::Relaxed);
+        self.0.is_short.store(is_short, Ordering::Relaxed);
     }
 
     /// Tells the stage that the log cannot be written any more. For good: what a disk lost once is not known.
     pub fn set_gone(&self) {
-        self.shared.is_gone.store(true, Ordering::Relaxed);
+        self.0.is_gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -204,9 +216,9 @@ mod tests {
         tap.write(Event::Paused);
         let after: Vec<Event> = entries(&mut drain).iter().map(|entry| entry.event).collect();
         assert_eq!(after, [Event::Gap { count: 11 }, Event::Paused], "the cycle's own entry is one of them");
-        drain.set_short(true);
+        drain.gauge().set_short(true);
         assert_eq!(tap.health(), JournalHealth::Short);
-        drain.set_gone();
+        drain.gauge().set_gone();
         assert_eq!(tap.health(), JournalHealth::Gone);
         assert_eq!(Tap::none().health(), JournalHealth::Ample);
     }

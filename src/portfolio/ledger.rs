@@ -1,6 +1,7 @@
 //! What an account holds of each asset.
 
 use super::{BookError, Fill};
+use crate::types::binary::binary_struct;
 use crate::types::{AssetId, Instrument, Money, Quantity};
 
 /// What one asset began with, how trading and transfers changed it, and what of it is spoken for.
@@ -51,6 +52,35 @@ impl Entries {
     }
 }
 
+/// What must survive of the balance of one asset: all but what open orders may take of it, which they tell themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BalanceFacts {
+    /// Of which asset.
+    pub asset: AssetId,
+    /// What it began with.
+    pub start: Money,
+    /// How fills, fees and funding changed it.
+    pub change: Money,
+    /// What came, or left where negative, other than by trading.
+    pub transferred: Money,
+    /// Fees paid in it.
+    pub fees: Money,
+}
+
+/// What must survive of a [`Ledger`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerFacts {
+    /// By asset; of assets that are not listed nothing is known.
+    pub balances: Vec<BalanceFacts>,
+    /// See [`Ledger::fees_elsewhere`].
+    pub fees_elsewhere: u64,
+}
+
+binary_struct! {
+    BalanceFacts { asset, start, change, transferred, fees }
+    LedgerFacts { balances, fees_elsewhere }
+}
+
 /// The balances of one account, or of one strategy's part of it, by asset: what the venue said at the start, and the
 /// changes since, each exact.
 ///
@@ -66,6 +96,34 @@ impl Ledger {
     #[must_use]
     pub fn new(asset_count: usize) -> Self {
         Self { balances: vec![Balance::default(); asset_count], fees_elsewhere: 0 }
+    }
+
+    /// What must survive.
+    #[must_use]
+    pub fn facts(&self) -> LedgerFacts {
+        let balances = (0..).map(AssetId).zip(&self.balances).map(|(asset, balance)| {
+            let Balance { start, change, transferred, fees, .. } = *balance;
+            BalanceFacts { asset, start, change, transferred, fees }
+        });
+        LedgerFacts { balances: balances.collect(), fees_elsewhere: self.fees_elsewhere }
+    }
+
+    /// Adds what survived of a ledger; what it began with is put in place of what is stated here. What is of an asset that
+    /// this ledger does not know is passed over.
+    ///
+    /// # Errors
+    /// [`BookError::Overflow`]; some of it may have been added.
+    pub fn restore(&mut self, facts: &LedgerFacts) -> Result<(), BookError> {
+        for facts in &facts.balances {
+            let Some(balance) = self.balances.get_mut(facts.asset.index()) else { continue };
+            let sum = |own: Money, more| own.checked_add(more).ok_or(BookError::Overflow);
+            balance.start = facts.start;
+            balance.change = sum(balance.change, facts.change)?;
+            balance.transferred = sum(balance.transferred, facts.transferred)?;
+            balance.fees = sum(balance.fees, facts.fees)?;
+        }
+        self.fees_elsewhere = self.fees_elsewhere.saturating_add(facts.fees_elsewhere);
+        Ok(())
     }
 
     /// States what the venue says the account began with. Unknown assets are passed over: nothing here is paid in them.
@@ -244,6 +302,10 @@ mod tests {
             for (asset, expected) in (0..).zip(expected) {
                 prop_assert_eq!(ledger.balance(AssetId(asset)).to_decimal_string(), expected.normalize().to_string());
             }
+            let mut restored = Ledger::new(3);
+            restored.start_with(instrument.quote, Money(7));
+            restored.restore(&ledger.facts()).expect("fits");
+            prop_assert_eq!(restored, ledger);
         }
     }
 

@@ -9,7 +9,7 @@ mod ledger;
 mod position;
 mod rates;
 
-pub use ledger::{Entries, Ledger};
+pub use ledger::{BalanceFacts, Entries, Ledger, LedgerFacts};
 pub use position::Position;
 pub use rates::{Rate, RateError, Rates, Rounding};
 

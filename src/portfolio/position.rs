@@ -1,6 +1,7 @@
 //! What one strategy holds of one instrument.
 
 use super::{BookError, Fill, RateError, Rates};
+use crate::types::binary::binary_struct;
 use crate::types::{Instrument, Money, PositionState, Price, Quantity, Quote};
 
 /// A position at average cost, booked fill by fill.
@@ -16,6 +17,8 @@ pub struct Position {
     fees: Money,
     fees_unvalued: u32,
 }
+
+binary_struct!(Position { quantity, open_cost, realized, fees, fees_unvalued });
 
 impl Position {
     /// Nothing held, nothing earned.
@@ -85,6 +88,23 @@ impl Position {
         let whole = self.open_cost.0.checked_div(open)?.checked_mul(closing)?;
         let rest = self.open_cost.0.checked_rem(open)?.checked_mul(closing)?.checked_div(open)?;
         whole.checked_add(rest).map(Money)
+    }
+
+    /// This position and another one in the same instrument as one: what the two hold against each other is closed, each at
+    /// its own cost. `None` on overflow.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Option<Self> {
+        let closes = self.quantity.signum() == -other.quantity.signum();
+        let closing = if closes { self.quantity.checked_abs()?.min(other.quantity.checked_abs()?) } else { 0 };
+        let closed =
+            if closing > 0 { self.cost_of(closing)?.checked_add(other.cost_of(closing)?)? } else { Money::ZERO };
+        Some(Self {
+            quantity: self.quantity.checked_add(other.quantity)?,
+            open_cost: self.open_cost.checked_add(other.open_cost)?.checked_sub(closed)?,
+            realized: self.realized.checked_add(other.realized)?.checked_sub(closed)?,
+            fees: self.fees.checked_add(other.fees)?,
+            fees_unvalued: self.fees_unvalued.saturating_add(other.fees_unvalued),
+        })
     }
 
     /// Net quantity; negative is short.
@@ -222,6 +242,29 @@ mod tests {
             let tolerance = Decimal::new(1, 12);
             prop_assert!((decimal(position.open_cost()) - cost).abs() < tolerance);
             prop_assert!((decimal(position.realized()) - realized).abs() < tolerance);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_positions_are_one_with_the_same_cash(
+            steps in proptest::collection::vec((any::<bool>(), any::<bool>(), 1..10_000i64, 1..1_000i64), 1..40),
+        ) {
+            let instrument = btcusdt();
+            let mut positions = [Position::FLAT; 2];
+            for (is_first, is_buy, price, quantity) in steps {
+                let side = if is_buy { Side::Buy } else { Side::Sell };
+                let position = &mut positions[usize::from(is_first)];
+                position.book(&fill(side, price, quantity), &instrument, &Rates::NONE).expect("fits");
+            }
+            let [one, other] = positions;
+            let joined = one.joined(&other).expect("fits");
+            let cash = |position: Position| position.realized().0 - position.open_cost().0;
+            prop_assert_eq!(joined.quantity().0, one.quantity().0 + other.quantity().0);
+            prop_assert_eq!(cash(joined), cash(one) + cash(other));
+            prop_assert!(joined.quantity().0 != 0 || joined.open_cost() == Money::ZERO);
+            prop_assert_eq!(other.joined(&one), Some(joined));
+            prop_assert_eq!(one.joined(&Position::FLAT), Some(one));
         }
     }
 

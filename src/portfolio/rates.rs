@@ -1,6 +1,6 @@
 //! What assets are worth in the account's currency, and since when.
 
-use crate::types::{AssetId, Money, Price, Timestamp, fixed::pow10};
+use crate::types::{AssetId, Binary, Money, Price, Timestamp, fixed::pow10};
 
 /// Which way an amount is rounded that a rate does not divide evenly, to `10^-18`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,20 @@ pub struct Rate {
     numerator: i64,
     denominator: i64,
     at: Timestamp,
+}
+
+impl Binary for Rate {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.numerator.put(out);
+        self.denominator.put(out);
+        self.at.put(out);
+    }
+
+    /// What is not positive is no rate: nothing could be divided by it.
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let rate = Self { numerator: i64::take(from)?, denominator: i64::take(from)?, at: Timestamp::take(from)? };
+        (rate.numerator > 0 && rate.denominator > 0).then_some(rate)
+    }
 }
 
 impl Rate {
@@ -116,6 +130,11 @@ impl Rates {
         {
             *known = Some(rate);
         }
+    }
+
+    /// Every asset that has a rate, and the newest one.
+    pub fn known(&self) -> impl Iterator<Item = (AssetId, Rate)> {
+        (0..).map(AssetId).zip(&self.rates).filter_map(|(asset, rate)| rate.map(|rate| (asset, rate)))
     }
 
     /// The newest rate of an asset, however old.

@@ -277,6 +277,24 @@ impl Books {
         Ok(())
     }
 
+    /// Takes in what an earlier run held in a place in which nothing is held yet.
+    pub(super) fn restore(&mut self, place: u32, position: &Position, state: TradingState, unrealized: Money) {
+        let Some((holding, market)) = self.pair_mut(place) else { return };
+        let quantity = position.quantity().0;
+        let side = if quantity < 0 { Side::Sell } else { Side::Buy };
+        let size = quantity.saturating_abs();
+        holding.position = *position;
+        holding.capital.cost = position.open_cost();
+        holding.trading_state = state;
+        holding.unrealized = unrealized;
+        holding.is_changed = true;
+        holding.exposure.book(side, size);
+        market.exposure.book(side, size);
+        let id = market.instrument.id;
+        self.revalue(id);
+        self.count_profit(place);
+    }
+
     /// Takes the newest top of book of an instrument that somebody holds, or whose mid is a rate; whether it told one.
     pub(super) fn mark(&mut self, mark: &Mark, now: Timestamp) -> bool {
         let Some(market) = self.markets.get_mut(mark.instrument.index()) else { return false };

@@ -213,6 +213,17 @@ impl Core {
         breakers.unknown.push_back((slot, now));
     }
 
+    /// An order was restored whose fate has not been proven since then; the oldest of all is told first.
+    pub(super) fn doubt_since(&mut self, slot: u32, since: Timestamp) {
+        let Some(record) = self.orders.at_mut(slot) else { return };
+        record.unknown_since = since;
+        let venue = self.books.market(record.order.instrument).map(|market| usize::from(market.instrument.venue.0));
+        if let Some(state) = venue.and_then(|venue| self.venues.get_mut(venue)) {
+            state.breakers.unknown_count = state.breakers.unknown_count.saturating_add(1);
+            state.breakers.unknown.push_back((slot, since));
+        }
+    }
+
     /// Lets the orders in doubt that were settled since leave the front of the list.
     #[inline]
     pub(super) fn settle_unknown(&mut self, venue: VenueId) {

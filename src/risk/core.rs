@@ -20,6 +20,7 @@ use super::rate::TokenBucket;
 use super::ratio::OrderToTrade;
 use super::recent::Recent;
 use super::reconcile::Reconciliation;
+use super::recorded::Recorded;
 use super::repeats::Repeats;
 use super::resting::Resting;
 use super::sweep::Sweep;
@@ -28,9 +29,9 @@ use crate::pipeline::lane::Sender;
 use crate::pipeline::order_page::OrderPage;
 use crate::pipeline::tap::Tap;
 use crate::types::{
-    CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, JournalHealth, Latch, Mark, Money, Notice,
-    NoticeCode, OrderUpdate, Outgoing, PositionReport, PositionState, Quantity, RiskCommand, SessionState, StrategyId,
-    Timestamp, TradingState,
+    AssetId, CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, JournalHealth, Latch, Mark, Money,
+    Notice, NoticeCode, OrderUpdate, Outgoing, PositionReport, PositionState, Quantity, RiskCommand, SessionState,
+    StrategyId, Timestamp, TradingState, VenueId,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -108,6 +109,10 @@ pub(super) struct Core {
     hash_at: u64,
     /// In replay alone.
     pub(super) foretold: Option<Foretold>,
+    /// In recovery alone: the verdicts to follow.
+    pub(super) recorded: Option<Recorded>,
+    /// What was restored of which account's balances: nothing else says what those began with.
+    pub(super) restored: Vec<(VenueId, AssetId)>,
     pub(super) kill: KillSwitch,
     /// What is killed, as read last.
     pub(super) kills: Kills,
@@ -216,6 +221,8 @@ impl Core {
             order_page: None,
             hash_at: HASH_EVERY,
             foretold: None,
+            recorded: None,
+            restored: Vec::new(),
             kill,
             kills: Kills::NONE,
             trading_state: config.trading_state,
@@ -294,10 +301,21 @@ impl Core {
         if let Some(foretold) = &mut self.foretold {
             foretold.has_paused = false;
         }
+        if let Some(recorded) = &mut self.recorded {
+            recorded.clear();
+        }
+    }
+
+    /// Recovery: from now on verdicts are not worked out but taken from what is foretold.
+    pub(super) fn follow(&mut self) {
+        self.recorded = Some(Recorded::default());
     }
 
     /// Replay: what the cycle that comes will find.
     pub(super) fn foretell(&mut self, event: &Event) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.hear(event);
+        }
         let foretold = self.foretold.get_or_insert(Foretold { has_paused: false, journal: self.journal });
         match *event {
             Event::Journal(health) => foretold.journal = health,

@@ -51,6 +51,17 @@ impl Executions {
     }
 }
 
+impl Executions {
+    /// All that are remembered, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (InstrumentId, u64, Owner)> {
+        let (newer, older) = self.ring.split_at(self.next.min(self.ring.len()));
+        older.iter().chain(newer).map(|&(instrument, execution_id)| {
+            let is_nobodys = self.index.find((instrument, execution_id)) == Some(Owner::Nobody as u32);
+            (InstrumentId(instrument), execution_id, if is_nobodys { Owner::Nobody } else { Owner::Order })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +79,8 @@ mod tests {
         assert!(is_new(0, 1), "forgotten");
         assert!(is_new(0, 2), "forgotten");
         assert!(!is_new(1, 1));
+        let all: Vec<_> = executions.iter().map(|(instrument, id, _)| (instrument.0, id)).collect();
+        assert_eq!(all, [(1, 1), (0, 1), (0, 2)]);
     }
 
     #[test]

@@ -30,6 +30,18 @@ impl Latches {
         }
     }
 
+    /// The newest execution that was booked in an instrument; zero for none.
+    pub(super) fn newest(&self, instrument: InstrumentId) -> u64 {
+        self.executions.get(instrument.index()).map_or(0, |(newest, _)| *newest)
+    }
+
+    /// An execution was booked by an earlier run, which is for others to remember.
+    pub(super) fn restore_newest(&mut self, instrument: InstrumentId, execution_id: u64) {
+        if let Some((newest, _)) = self.executions.get_mut(instrument.index()) {
+            *newest = (*newest).max(execution_id);
+        }
+    }
+
     /// An execution was booked.
     pub(super) fn booked(&mut self, instrument: InstrumentId, execution_id: u64) {
         if let Some((newest, is_due)) = self.executions.get_mut(instrument.index())
@@ -81,7 +93,7 @@ impl Core {
     }
 
     /// What a restart must not forget of a strategy.
-    fn strategy_latch(&self, strategy: StrategyId) -> Option<StrategyLatch> {
+    pub(super) fn strategy_latch(&self, strategy: StrategyId) -> Option<StrategyLatch> {
         let latch = self.books.results.get(strategy.index())?.latch(strategy);
         let (repeats, is_repeat_tripped) = (self.repeats.longest(strategy), self.repeats.is_tripped(strategy));
         let breakers = &self.strategies.get(strategy.index())?.breakers;

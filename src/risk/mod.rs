@@ -24,6 +24,7 @@ mod drift;
 mod executions;
 mod exposure;
 mod external;
+mod facts;
 mod finances;
 mod index;
 mod kill;
@@ -39,9 +40,12 @@ mod rate;
 mod ratio;
 mod recent;
 mod reconcile;
+mod recorded;
+mod renaming;
 mod repeats;
 mod reports;
 mod resting;
+mod restore;
 mod results;
 mod stage;
 mod sweep;
@@ -58,6 +62,10 @@ pub use change::Raise;
 pub use config::{Permission, RateSource, RiskConfig, RiskConfigError, RiskLanes};
 pub use drift::Drift;
 pub use exposure::Exposure;
+pub use facts::{
+    AccountFacts, ExecutionFacts, HoldingFacts, LargerOrder, MarketFacts, OrderFacts, RiskFacts, RiskFactsError,
+    StrategyFacts,
+};
 pub use finances::Finances;
 pub use kill::{KillScope, KillSwitch, Kills};
 pub use limits::{
@@ -69,8 +77,10 @@ pub use overrides::Override;
 pub use parents::{Parent, ParentFacts};
 pub use ratio::OrderToTrade;
 pub use recent::Recent;
+pub use reconcile::ReconciliationFacts;
+pub use renaming::Renaming;
 pub use resting::OpenOrders;
-pub use results::Results;
+pub use results::{Results, ResultsFacts};
 pub use stage::Risk;
 pub use worth::{QuoteWorth, Worth};
 

@@ -256,6 +256,13 @@ impl OrderTable {
         }
     }
 
+    /// The slots of the open orders, and those of the terminal ones, the oldest first.
+    pub(super) fn by_end(&self) -> (impl Iterator<Item = u32>, impl Iterator<Item = u32> + Clone) {
+        let is_open = |slot: &u32| self.at(*slot).is_some_and(|record| record.status.is_open());
+        let used = u32::try_from(self.used).unwrap_or(u32::MAX);
+        ((0..used).filter(is_open), self.terminal.iter().copied().filter(move |slot| !is_open(slot)))
+    }
+
     /// How many orders are open.
     pub(super) fn open_count(&self) -> usize {
         self.open.len()

@@ -8,8 +8,10 @@ use super::core::{Core, number};
 use super::drift::Drift;
 use super::exposure::Exposure;
 use super::order_table::OrderRecord;
+use super::overrides::Used;
 use super::ratio::OrderToTrade;
 use super::recent::Recent;
+use super::recorded::Outcome;
 use super::resting::OpenOrders;
 use super::transitions::OrderEvent;
 use crate::types::{
@@ -23,6 +25,46 @@ static NO_DRIFT: Drift = Drift::NONE;
 static NO_BREAKERS: StrategyBreakers = StrategyBreakers::NONE;
 static NO_ACCOUNT: AccountBreakers = AccountBreakers::NONE;
 static NOTHING_SENT: OrderToTrade = OrderToTrade::NONE;
+
+/// Whether the gateway has room for an order that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// Its lane is asked.
+    Asked,
+    /// It had: that is written down.
+    Recorded,
+    /// It had none: that is written down.
+    None,
+}
+
+impl Room {
+    /// Whether the order is on its way; the lane is offered it unless there was no room.
+    #[inline]
+    fn has(self, send: impl FnOnce() -> bool) -> bool {
+        match self {
+            Self::Asked => send(),
+            Self::Recorded => {
+                send();
+                true
+            }
+            Self::None => false,
+        }
+    }
+}
+
+/// An order that passed, and how.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    /// As it is sent.
+    order: Order,
+    /// The worst price at which it is taken to fill.
+    worst: Price,
+    /// Whether it excludes the order whose place it takes.
+    is_exclusive: bool,
+    room: Room,
+    /// The overrides that it needed.
+    used: Used,
+}
 
 impl Core {
     /// Judges an intent from this shard.
@@ -49,12 +91,17 @@ impl Core {
             self.settle_unknown(venue);
         }
         let (on_wire, is_exclusive) = self.on_wire(intent);
+        let recorded = self.recorded.as_mut().map(|recorded| recorded.take(order.client_order_id));
         let facts = self.facts(&on_wire, intent.order.quantity, place);
-        let verdict = match controls::evaluate(&facts) {
-            Ok(()) => Ok(0),
-            Err(denial) => self.overrides.judge(&facts, denial),
-        };
         let (sent, worst) = (facts.protected_order(), facts.terms.worst_price.unwrap_or_default());
+        let passed = Passed { order: sent, worst, is_exclusive, room: Room::Asked, used: 0 };
+        let verdict = match recorded {
+            Some(recorded) => self.recorded_verdict(recorded, passed),
+            None => match controls::evaluate(&facts) {
+                Ok(()) => Ok(passed),
+                Err(denial) => self.overrides.judge(&facts, denial).map(|used| Passed { used, ..passed }),
+            },
+        };
         let id = order.client_order_id;
         if id.strategy() == order.strategy
             && let Some(strategy) = self.strategies.get_mut(order.strategy.index())
@@ -62,9 +109,9 @@ impl Core {
             strategy.last_id = strategy.last_id.max(id);
         }
         // An order that passed has a permission, and so a place.
-        let verdict = verdict.and_then(|used| {
-            self.approve(&on_wire, sent, worst, is_exclusive, place.ok_or_else(not_permitted)?)?;
-            Ok(used)
+        let verdict = verdict.and_then(|passed| {
+            self.approve(&on_wire, &passed, place.ok_or_else(not_permitted)?)?;
+            Ok(passed.used)
         });
         match verdict {
             Ok(0) => {}
@@ -75,6 +122,25 @@ impl Core {
                     self.make_way(&intent.order, worst);
                 }
             }
+        }
+    }
+
+    /// What was decided on an order, where that is not for this run to decide. Its worst price is its own where it has one.
+    #[cold]
+    fn recorded_verdict(&self, recorded: Outcome, judged: Passed) -> Result<Passed, Denial> {
+        let is_held = self.orders.find(judged.order.client_order_id).is_some();
+        match recorded {
+            // A second order under one id would take the first one's place in the table.
+            Outcome::Approved { .. } if is_held => Err(not_permitted()),
+            Outcome::Approved { order, only_if_unfilled } => {
+                let worst = if order.order_type.is_limited() { order.price } else { judged.worst };
+                Ok(Passed { order, worst, is_exclusive: only_if_unfilled, room: Room::Recorded, ..judged })
+            }
+            // It had passed every control, and ended in the table.
+            Outcome::Denied(denial) if denial.reason == DenialReason::GatewayBusy && !is_held => {
+                Ok(Passed { room: Room::None, ..judged })
+            }
+            Outcome::Denied(denial) => Err(denial),
         }
     }
 
@@ -173,14 +239,8 @@ impl Core {
     /// # Errors
     /// `ORDER_TABLE_FULL`: nothing was done. A gateway without room is not an error here: the order is in the table
     /// by then, and ends there as denied.
-    fn approve(
-        &mut self,
-        intent: &OrderIntent,
-        order: Order,
-        worst: Price,
-        is_exclusive: bool,
-        place: u32,
-    ) -> Result<(), Denial> {
+    fn approve(&mut self, intent: &OrderIntent, passed: &Passed, place: u32) -> Result<(), Denial> {
+        let Passed { order, worst, is_exclusive, room, .. } = *passed;
         let record = OrderRecord {
             order,
             status: OrderStatus::Created,
@@ -194,7 +254,7 @@ impl Core {
             worst_price: worst,
             ..OrderRecord::default()
         };
-        if !self.own_book.has_room(order.instrument, order.side) {
+        if room == Room::Asked && !self.own_book.has_room(order.instrument, order.side) {
             return Err(full(self.own_book.room()));
         }
         let slot = self.orders.insert(record).ok_or(full(self.orders.capacity()))?;
@@ -209,7 +269,7 @@ impl Core {
         let venue = self.books.market(order.instrument).map(|market| usize::from(market.instrument.venue.0));
         let venue = venue.and_then(|venue| self.venues.get_mut(venue));
         if let Some(venue) = venue
-            && venue.orders.try_send(approved).is_ok()
+            && room.has(|| venue.orders.try_send(approved).is_ok())
         {
             venue.has_sent = true;
             self.tap.write(Event::Approved { order, only_if_unfilled: is_exclusive });

@@ -2,8 +2,9 @@
 //! that loses count of its fills is stopped here.
 
 use super::core::Core;
+use super::facts::LargerOrder;
 use super::index::Index;
-use crate::types::{InstrumentId, Order, Quantity, Side};
+use crate::types::{InstrumentId, Order, Quantity, Side, StrategyId};
 
 /// Larger orders that are remembered; the oldest without open parts makes room for a new one.
 const CAPACITY: usize = 4_096;
@@ -122,6 +123,32 @@ impl Parents {
         }
     }
 
+    /// Those of which a part may still fill.
+    pub(super) fn with_open_parts(&self) -> impl Iterator<Item = LargerOrder> {
+        self.entries.iter().filter(|parent| parent.open != 0).map(|parent| LargerOrder {
+            strategy: StrategyId(parent.strategy),
+            number: parent.number,
+            instrument: parent.instrument,
+            side: parent.side,
+            quantity: parent.quantity,
+            filled: parent.filled,
+        })
+    }
+
+    /// Takes in one of an earlier run, before its parts are.
+    pub(super) fn restore(&mut self, larger: &LargerOrder) {
+        let part = Order {
+            strategy: larger.strategy,
+            parent: larger.number,
+            parent_quantity: larger.quantity,
+            instrument: larger.instrument,
+            side: larger.side,
+            ..Order::default()
+        };
+        self.open(&part);
+        self.with(&part, |parent| parent.filled = larger.filled);
+    }
+
     fn with(&mut self, order: &Order, change: impl FnOnce(&mut Parent)) {
         if order.parent != 0
             && let Some(parent) = self.find(order).and_then(|place| self.entries.get_mut(place))
@@ -148,7 +175,6 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::StrategyId;
 
     fn part(strategy: u16, parent: u32) -> Order {
         Order { strategy: StrategyId(strategy), parent, parent_quantity: Quantity(100), ..Order::default() }

@@ -5,6 +5,7 @@
 //! person who has looked. A round that failed proves nothing, least of all that anything is flat.
 
 use super::core::Core;
+use crate::types::binary::binary_struct;
 use crate::types::{AssetId, Money, Notice, NoticeCode, Round, Symbol, Timestamp, VenueId};
 
 /// One account's books, as the venue states them.
@@ -24,7 +25,61 @@ pub(super) struct Reconciliation {
     pub(super) is_broken: bool,
 }
 
+/// What of an account's comparison with its venue must survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReconciliationFacts {
+    begun_ns: Option<Timestamp>,
+    is_compared: bool,
+    is_broken: bool,
+    stated: Vec<(AssetId, Money)>,
+    differences: Vec<(AssetId, Money)>,
+}
+
+binary_struct!(ReconciliationFacts { begun_ns, is_compared, is_broken, stated, differences });
+
+impl ReconciliationFacts {
+    /// The same in other ids of assets. What is of an asset that is gone is left out.
+    pub(super) fn renamed(&self, asset: impl Fn(AssetId) -> Option<AssetId>) -> Self {
+        let renamed = |amounts: &[(AssetId, Money)]| {
+            amounts.iter().filter_map(|&(id, amount)| Some((asset(id)?, amount))).collect::<Vec<_>>()
+        };
+        Self { stated: renamed(&self.stated), differences: renamed(&self.differences), ..*self }
+    }
+}
+
 impl Reconciliation {
+    pub(super) fn facts(&self) -> ReconciliationFacts {
+        let by_asset = |amounts: &[Money]| {
+            let amounts = (0..).map(AssetId).zip(amounts.iter().copied());
+            amounts.filter(|(_, amount)| *amount != Money::ZERO).collect::<Vec<_>>()
+        };
+        ReconciliationFacts {
+            begun_ns: self.begun_ns,
+            is_compared: self.is_compared,
+            is_broken: self.is_broken,
+            stated: by_asset(&self.stated),
+            differences: by_asset(&self.differences),
+        }
+    }
+
+    /// Goes on with what an earlier run found; a break stays one until a round agrees, or a person has looked. Only where
+    /// the same run goes on, a round that was under way does too, and a first comparison was made.
+    pub(super) fn restore(&mut self, facts: &ReconciliationFacts, is_same_run: bool) {
+        let fill = |amounts: &mut [Money], facts: &[(AssetId, Money)]| {
+            for (asset, amount) in facts {
+                if let Some(own) = amounts.get_mut(asset.index()) {
+                    *own = *amount;
+                }
+            }
+        };
+        self.is_broken = facts.is_broken;
+        fill(&mut self.differences, &facts.differences);
+        if is_same_run {
+            (self.begun_ns, self.is_compared) = (facts.begun_ns, facts.is_compared);
+            fill(&mut self.stated, &facts.stated);
+        }
+    }
+
     pub(super) fn new(asset_count: usize) -> Self {
         Self {
             begun_ns: None,

@@ -66,6 +66,20 @@ impl Repeats {
         count
     }
 
+    /// Goes on where an earlier run ended in this very place.
+    pub(super) fn restore(&mut self, place: u32, counts: [u32; 2]) {
+        if let Some(row) = self.rows.get_mut(place as usize) {
+            *row = counts;
+        }
+    }
+
+    /// The strategy came to its limit in an earlier run.
+    pub(super) fn trip(&mut self, strategy: StrategyId) {
+        if let Some(is_tripped) = self.is_tripped.get_mut(strategy.index()) {
+            *is_tripped = true;
+        }
+    }
+
     /// A person looked.
     pub(super) fn reset(&mut self, strategy: StrategyId) {
         let is_meant = |owner: StrategyId| strategy == StrategyId::NONE || owner == strategy;

@@ -308,7 +308,8 @@ impl Core {
 fn about(code: NoticeCode, record: &OrderRecord, now: crate::types::Timestamp) -> Notice {
     let notice = Notice::new(code, now).instrument(record.order.instrument);
     let id = record.order.client_order_id;
-    if is_external(id) { notice } else { notice.order(id) }
+    // The strategy of an order of an earlier start need not be the one that its id names.
+    if is_external(id) { notice } else { notice.order(id).strategy(record.order.strategy) }
 }
 
 /// What a query's answer means.

@@ -1,11 +1,13 @@
 //! What each strategy made and traded, in the account's currency, and the latches that hang on it.
 
 use super::core::Core;
+use super::facts::RiskFactsError;
 use super::limits::StrategyLimits;
 use super::order_table::OrderRecord;
 use super::sweep::day_of;
 use super::window::Window;
 use crate::portfolio::{Fill, RateError, Rates, Rounding};
+use crate::types::binary::binary_struct;
 use crate::types::{
     AssetId, DenialReason, InstrumentId, Money, Notice, NoticeCode, Order, StrategyId, StrategyLatch, Timestamp,
 };
@@ -36,6 +38,45 @@ pub struct Results {
     loss_tripped: Option<Money>,
     /// The drawdown that tripped its limit.
     drawdown_tripped: Option<Money>,
+}
+
+/// What of [`Results`] must survive, exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultsFacts {
+    /// Realized and unrealized profit, after fees, by quote asset. What open orders are worth they tell themselves.
+    purses: Vec<(AssetId, Money)>,
+    turnover: Window<Money>,
+    day_turnover: Money,
+    day: u32,
+    profit: Money,
+    day_start: Money,
+    best: Money,
+    loss_tripped: Option<Money>,
+    drawdown_tripped: Option<Money>,
+}
+
+binary_struct!(ResultsFacts {
+    purses,
+    turnover,
+    day_turnover,
+    day,
+    profit,
+    day_start,
+    best,
+    loss_tripped,
+    drawdown_tripped,
+});
+
+impl ResultsFacts {
+    /// The same in other ids of assets.
+    ///
+    /// # Errors
+    /// [`RiskFactsError::AssetGone`] where something was made in an asset that has none.
+    pub(super) fn renamed(&self, asset: impl Fn(AssetId) -> Option<AssetId>) -> Result<Self, RiskFactsError> {
+        let kept = self.purses.iter().filter(|(id, profit)| *profit != Money::ZERO || asset(*id).is_some());
+        let purses = kept.map(|&(id, profit)| Ok((asset(id).ok_or(RiskFactsError::AssetGone(id))?, profit)));
+        Ok(Self { purses: purses.collect::<Result<_, _>>()?, ..*self })
+    }
 }
 
 impl Results {
@@ -73,6 +114,41 @@ impl Results {
         self.best = latch.drawdown.max(Money::ZERO);
         self.loss_tripped = latch.is_loss_tripped.then(|| self.loss());
         self.drawdown_tripped = latch.is_drawdown_tripped.then(|| self.drawdown());
+    }
+
+    /// What must survive.
+    pub(super) fn facts(&self) -> ResultsFacts {
+        ResultsFacts {
+            purses: self.purses.iter().map(|purse| (purse.asset, purse.profit)).collect(),
+            turnover: self.turnover,
+            day_turnover: self.day_turnover,
+            day: self.day,
+            profit: self.profit,
+            day_start: self.day_start,
+            best: self.best,
+            loss_tripped: self.loss_tripped,
+            drawdown_tripped: self.drawdown_tripped,
+        }
+    }
+
+    /// What an earlier run left behind, exactly: in place of what [`Results::restore`] took in, but that what tripped there
+    /// stays so.
+    pub(super) fn restore_facts(&mut self, facts: &ResultsFacts) {
+        for (asset, profit) in &facts.purses {
+            self.trade_in(*asset);
+            if let Some(purse) = self.purse_mut(*asset) {
+                purse.profit = *profit;
+            }
+        }
+        let of_the_day = self.loss_tripped.filter(|_| self.day == facts.day);
+        self.loss_tripped = facts.loss_tripped.or(of_the_day);
+        self.drawdown_tripped = facts.drawdown_tripped.or(self.drawdown_tripped);
+        self.turnover = facts.turnover;
+        self.day_turnover = facts.day_turnover;
+        self.day = facts.day;
+        self.profit = facts.profit;
+        self.day_start = facts.day_start;
+        self.best = facts.best;
     }
 
     /// What a restart must not forget.

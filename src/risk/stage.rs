@@ -32,7 +32,7 @@ pub struct Risk {
     cancels: Vec<Receiver<CancelIntent>>,
     orders: Vec<Receiver<OrderIntent>>,
     marks: Vec<Receiver<Mark>>,
-    core: Core,
+    pub(super) core: Core,
 }
 
 impl Risk {
@@ -88,14 +88,25 @@ impl Risk {
         self.core.foretell(event);
     }
 
+    /// Recovery: from now on each order's verdict is the one that [`Risk::foretell`] is told of, and no control judges: what
+    /// was sent is at the venue, whatever this program would have decided. All entries of a cycle are to be told, in their
+    /// order. An order without a verdict was never sent, and is denied.
+    pub fn follow(&mut self) {
+        self.core.follow();
+    }
+
     /// Everything that risk came to, as one number: the same after the same inputs.
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.core.digest.value()
     }
 
-    /// States what an account began with, before the first fill.
+    /// States what an account began with, before the first fill. Where its books were restored they stand: what changed
+    /// while nobody looked is told by fills and transfers, or found by the first comparison with the venue.
     pub fn start_balance(&mut self, venue: VenueId, asset: AssetId, amount: Money) {
+        if self.core.restored.contains(&(venue, asset)) {
+            return;
+        }
         if let Some(ledger) = self.core.books.ledgers.get_mut(usize::from(venue.0)) {
             ledger.start_with(asset, amount);
         }

@@ -1,6 +1,6 @@
 //! Figures of a rolling window, in eight buckets: of a fixed size, and nearly always one comparison to look at.
 
-use crate::types::{Money, Timestamp};
+use crate::types::{Binary, Money, Timestamp};
 
 const BUCKETS: usize = 8;
 
@@ -33,7 +33,7 @@ impl Figures for Money {
 /// so that nothing within the window is left out, and nothing counts that is older than the window and a seventh. Its
 /// length comes with each call, as limits may change; figures of an earlier length then count by the instant at which
 /// their bucket began.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window<T> {
     /// When each bucket began, and its figures.
     buckets: [(u64, T); BUCKETS],
@@ -42,6 +42,24 @@ pub(super) struct Window<T> {
     /// When the running bucket began, and how long it lasts.
     newest_ns: u64,
     width_ns: u64,
+}
+
+impl<T: Figures + Binary> Binary for Window<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.buckets.put(out);
+        self.total.put(out);
+        self.newest_ns.put(out);
+        self.width_ns.put(out);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            buckets: Binary::take(from)?,
+            total: Binary::take(from)?,
+            newest_ns: Binary::take(from)?,
+            width_ns: Binary::take(from)?,
+        })
+    }
 }
 
 impl<T: Figures> Window<T> {

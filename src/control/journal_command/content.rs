@@ -248,6 +248,7 @@ impl Kind for Content {
                 writer.field("shards", &start.shards);
                 writer.field("limits_version", &start.config.limits.version);
                 writer.field("trading_state", &start.config.trading_state);
+                writer.field("restored_orders", &start.facts.as_ref().map(|facts| facts.orders.len()));
                 writer.field("venues", &start.names.venues);
                 writer.field("strategies", &start.names.strategies);
                 writer.field("instruments", &start.config.instruments.iter().copied().collect::<Vec<_>>());

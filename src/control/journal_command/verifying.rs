@@ -5,7 +5,7 @@ use super::output::{Output, thousands};
 use super::progress::Progress;
 use super::source::Source;
 use crate::control::journaling::SCHEMA;
-use crate::journal::{Report, ScanOptions, Verdict, segment_headers, verify};
+use crate::journal::{Report, ScanOptions, Verdict, epochs, verify};
 use clap::Args;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -92,10 +92,8 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), Vec<String>> {
     let source = Source::open(&args.folder).map_err(|error| vec![error])?;
     let report = judge(&source, args.json);
     // Headers that cannot be read are in the verdict.
-    let headers = segment_headers(source.disk.as_ref()).unwrap_or_default();
-    let mut epochs: Vec<u32> = headers.iter().map(|header| header.identity.epoch).collect();
-    epochs.dedup();
-    let found = Found::of(&report, epochs);
+    let epochs = epochs(source.disk.as_ref()).unwrap_or_default();
+    let found = Found::of(&report, epochs.into_iter().map(|(epoch, _)| epoch).collect());
     let mut out = Output::new();
     if args.json {
         out.line(&serde_json::to_string(&found).unwrap_or_default())?;
@@ -117,11 +115,13 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), Vec<String>> {
 /// What there is to say to people.
 fn lines(found: &Found, report: &Report) -> Vec<String> {
     let counts = found.stages.iter().map(|(stage, count)| format!("{stage} {}", thousands(*count)));
+    let edge = |epoch: Option<&u32>| epoch.copied().unwrap_or_default();
+    let (first_epoch, last_epoch) = (edge(found.epochs.first()), edge(found.epochs.last()));
     let mut lines = vec![
         format!("segments  {}", thousands(found.segments)),
         format!("records   {}, sequences {} to {}", thousands(found.records), found.first_seq, found.last_seq),
         format!("stages    {}", counts.collect::<Vec<_>>().join(", ")),
-        format!("epochs    {}", found.epochs.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+        format!("epochs    {}, {first_epoch} to {last_epoch}", found.epochs.len()),
     ];
     lines.push(match &report.verdict {
         Verdict::Clean(end) => {

@@ -6,6 +6,8 @@ mod configs;
 mod controls;
 mod differential;
 mod external;
+mod facts;
+mod following;
 mod lanes;
 mod money;
 mod orders;

@@ -1,11 +1,12 @@
 //! The risk stage with both ends of every lane in hand: two strategies on two shards, two instruments of one venue.
 
-use crate::backtest::{Blob, RiskReplay, RiskStart};
+use crate::backtest::{Blob, Difference, RiskReplay, RiskStart};
 use crate::control::names::Names;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::{Full, Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
 use crate::pipeline::tap::{Drain, Tap};
+use crate::portfolio::Ledger;
 use crate::risk::*;
 use crate::types::*;
 use crossbeam::channel;
@@ -31,6 +32,8 @@ pub struct Rig {
     pub overrides: channel::Sender<Override>,
     sequence: u64,
     drain: Drain,
+    /// What it began with.
+    facts: Option<RiskFacts>,
     /// What risk wrote down so far.
     pub entries: Vec<Entry>,
 }
@@ -110,6 +113,16 @@ pub fn config() -> RiskConfig {
     }
 }
 
+/// The same with nothing permitted by any limit.
+pub fn deny_all(config: &RiskConfig) -> RiskConfig {
+    let mut config = config.clone();
+    config.limits.permissions.fill(Limits::NONE);
+    config.limits.instruments.fill(InstrumentLimits::NONE);
+    config.limits.strategies.fill(StrategyLimits::NONE);
+    config.limits.accounts.fill(AccountLimits::NONE);
+    config
+}
+
 /// What the account begins with of every asset: more than any order of these tests needs.
 pub const RICH: Money = Money(i128::MAX / 4);
 
@@ -121,6 +134,18 @@ impl Rig {
 
     /// The same with small lanes out of risk.
     pub fn with_lanes_of(config: &RiskConfig, capacity: usize) -> Self {
+        let mut rig = Self::bare(config, capacity, None);
+        rig.session(SessionState::Ready);
+        rig.poll();
+        rig
+    }
+
+    /// A rig that begins with what another one left behind, before its first poll.
+    pub fn restored(config: &RiskConfig, facts: &RiskFacts) -> Self {
+        Self::bare(config, 4_096, Some(facts))
+    }
+
+    fn bare(config: &RiskConfig, capacity: usize, facts: Option<&RiskFacts>) -> Self {
         let (commands, commands_in) = lane(16);
         let (reports, reports_in) = lane(4_096);
         let (cancels, cancels_in): (Vec<_>, Vec<_>) = (0..2).map(|_| lane(256)).unzip();
@@ -155,10 +180,13 @@ impl Rig {
         let (tap, drain) = Tap::new();
         let risk = Risk::new(config, lanes, kill.clone(), counters.clone()).expect("a good configuration");
         let mut risk = risk.with_journal(tap);
+        if let Some(facts) = facts {
+            risk.restore(facts).expect("they fit");
+        }
         for asset in 0..config.instruments.assets().len() {
             risk.start_balance(VenueId(0), AssetId(asset as u16), RICH);
         }
-        let mut rig = Self {
+        Self {
             risk,
             kill,
             counters,
@@ -180,10 +208,8 @@ impl Rig {
             sequence: 0,
             drain,
             entries: Vec::new(),
-        };
-        rig.session(SessionState::Ready);
-        rig.poll();
-        rig
+            facts: facts.cloned(),
+        }
     }
 
     pub fn poll(&mut self) -> usize {
@@ -195,14 +221,7 @@ impl Rig {
     /// Runs a second risk on what this one wrote down, which must come to the same by the same way. `balances` are those that
     /// the account began with besides the usual ones, `blobs` what commands took.
     pub fn replays(&self, config: &RiskConfig, balances: &[(AssetId, i128)], blobs: &[Blob]) -> Result<(), String> {
-        let rich = (0..config.instruments.assets().len()).map(|asset| (AssetId(asset as u16), RICH));
-        let balances = rich.chain(balances.iter().map(|(asset, amount)| (*asset, Money(*amount))));
-        let balances = balances.map(|balance| (VenueId(0), balance)).collect();
-        let start = RiskStart { config: config.clone(), balances, venues: 1, shards: 2, names: Names::default() };
-        let mut bytes = Vec::new();
-        Blob::Start(Box::new(start)).put(&mut bytes);
-        let Some(Blob::Start(start)) = Blob::take(&mut bytes.as_slice()) else { return Err("the start".to_owned()) };
-        let mut replay = RiskReplay::new(&start).map_err(|error| error.to_string())?;
+        let mut replay = self.replay(config, balances, self.facts.as_ref())?;
         for blob in blobs {
             match blob {
                 Blob::Limits(limits) => replay.take_limits(limits.clone()),
@@ -210,10 +229,7 @@ impl Rig {
                 Blob::Start(_) => return Err("a second start".to_owned()),
             }
         }
-        for entry in &self.entries {
-            replay.next(entry).map_err(|difference| format!("{difference:#?}"))?;
-        }
-        replay.finish().map_err(|difference| format!("{difference:#?}"))?;
+        feed(&mut replay, &self.entries).map_err(|difference| format!("{difference:#?}"))?;
         let (live, again) = (&self.risk, replay.risk());
         let held = |risk: &Risk| {
             let facts = |held: &Holding| (held.position, held.exposure, held.capital, held.trading_state);
@@ -224,6 +240,82 @@ impl Rig {
             return Err(format!("the state after {} entries: {states:#?}", self.entries.len()));
         }
         Ok(())
+    }
+
+    /// The same, but the second risk follows the verdicts that were recorded, under limits that deny everything: the same
+    /// orders are sent, and the same is held. With facts it begins there, with as many entries behind it.
+    pub fn follows(
+        &self,
+        config: &RiskConfig,
+        balances: &[(AssetId, i128)],
+        from: Option<(&RiskFacts, usize)>,
+    ) -> Result<RiskReplay, String> {
+        let facts = from.map(|(facts, _)| facts).or(self.facts.as_ref());
+        let mut replay = self.replay(&deny_all(config), balances, facts)?.following();
+        let rest = &self.entries[from.map_or(0, |(_, entries)| entries)..];
+        feed(&mut replay, rest).map_err(|difference| format!("{difference:#?}"))?;
+        let orders = |risk: &Risk| {
+            let facts =
+                |held: &OrderRecord| (held.order, held.filled, held.venue_filled, held.reserve, held.is_exclusive);
+            let mut orders: Vec<_> = risk.orders().iter().map(|held| (facts(held), held.status.is_open())).collect();
+            orders.sort_by_key(|((order, ..), _)| order.client_order_id);
+            orders
+        };
+        let held = |risk: &Risk| {
+            let of_holding = |held: &Holding| (held.position, held.exposure, held.open_orders);
+            let of_market = |market: &Market| market.exposure;
+            let holdings: Vec<_> = risk.holdings().iter().map(of_holding).collect();
+            (
+                holdings,
+                risk.markets().iter().map(of_market).collect::<Vec<_>>(),
+                risk.ledger(VenueId(0)).map(Ledger::facts),
+            )
+        };
+        let (live, again) = (&self.risk, replay.risk());
+        for (live, again) in orders(live).iter().zip(&orders(again)) {
+            if live != again {
+                return Err(format!("{live:#?}\n  is {again:#?}"));
+            }
+        }
+        if orders(live).len() != orders(again).len() || held(live) != held(again) {
+            return Err(format!("{:#?}\n  is {:#?}", held(live), held(again)));
+        }
+        Ok(replay)
+    }
+
+    /// A second risk that followed what was recorded.
+    pub fn followed(&self, config: &RiskConfig) -> Result<RiskReplay, Box<Difference>> {
+        let mut replay = self.replay(config, &[], None).expect("a good configuration").following();
+        feed(&mut replay, &self.entries)?;
+        Ok(replay)
+    }
+
+    fn replay(
+        &self,
+        config: &RiskConfig,
+        balances: &[(AssetId, i128)],
+        facts: Option<&RiskFacts>,
+    ) -> Result<RiskReplay, String> {
+        let rich = (0..config.instruments.assets().len()).map(|asset| (AssetId(asset as u16), RICH));
+        let balances = rich.chain(balances.iter().map(|(asset, amount)| (*asset, Money(*amount))));
+        let balances = balances.map(|balance| (VenueId(0), balance)).collect();
+        let start = RiskStart {
+            config: config.clone(),
+            balances,
+            venues: 1,
+            shards: 2,
+            names: Names::default(),
+            firsts: Vec::new(),
+            facts: None,
+        };
+        let mut bytes = Vec::new();
+        Blob::Start(Box::new(start)).put(&mut bytes);
+        let Some(Blob::Start(start)) = Blob::take(&mut bytes.as_slice()) else { return Err("the start".to_owned()) };
+        let mut replay = RiskReplay::new(&start).map_err(|error| error.to_string())?;
+        if let Some(facts) = facts {
+            replay.restore(facts).map_err(|error| error.to_string())?;
+        }
+        Ok(replay)
     }
 
     pub fn settle(&mut self) {
@@ -375,6 +467,12 @@ pub fn fill(id: ClientOrderId, execution_id: u64, quantity: i64, cumulative: i64
         cumulative_quantity: Quantity(cumulative),
         ..ExecutionReport::default()
     }
+}
+
+/// Lets a second risk run on entries.
+fn feed(replay: &mut RiskReplay, entries: &[Entry]) -> Result<(), Box<Difference>> {
+    entries.iter().try_for_each(|entry| replay.next(entry))?;
+    replay.finish()
 }
 
 /// Lanes whose other ends are gone, for what only looks at how many there are.

@@ -165,6 +165,17 @@ impl Swarm {
         intent
     }
 
+    /// A report of any of these orders, or of one that is not ours.
+    pub fn further(&self, orders: &[Order], random: &mut Random) -> ExecutionReport {
+        if orders.is_empty() || random.one_in(5) {
+            return self.external(random);
+        }
+        let order = random.of(orders);
+        let venue_order_id =
+            if random.one_in(20) { random.below(40) } else { u64::from(order.client_order_id.sequence()) };
+        ExecutionReport { venue_order_id, ..self.report(&order, random) }
+    }
+
     /// A report of an order that is not ours, or of another start of ours.
     fn external(&self, random: &mut Random) -> ExecutionReport {
         let order = Order {

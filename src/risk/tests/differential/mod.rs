@@ -6,6 +6,7 @@
 //! that history alone.
 
 mod events;
+mod survival;
 mod swarm;
 
 use super::reference::{CONTROLS, Event, History, World, judge};
@@ -247,7 +248,11 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
     let mut swarm = Swarm::new(&mut random);
     let mut comparison = Comparison::new(&swarm);
     let mut orders = Vec::new();
+    let mut midway = None;
     for step in 0..swarm.length {
+        if step == swarm.length / 2 {
+            midway = Some((comparison.rig.risk.facts(), comparison.rig.entries.len()));
+        }
         comparison.rig.now = comparison.rig.now.plus(swarm.pause(&mut random));
         // What is due by now goes out before anything else of this instant.
         comparison.settle();
@@ -262,8 +267,16 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
         let is_held = |order: &Order| comparison.rig.risk.orders().get(order.client_order_id).is_some();
         orders.extend(order.filter(|order| is_held(order) || random.one_in(10)));
     }
-    let Comparison { config, balances, rig, blobs, .. } = &comparison;
-    rig.replays(config, balances, blobs).map_err(|difference| format!("seed {seed}, in replay: {difference}"))
+    let Comparison { config, balances, rig, blobs, .. } = &mut comparison;
+    rig.replays(config, balances, blobs).map_err(|difference| format!("seed {seed}, in replay: {difference}"))?;
+    if config.order_capacity > swarm::FEW {
+        // Whose slot is used again first depends on what waits for a cancel, which limits ask for too.
+        for from in [None, midway.as_ref().map(|(facts, entries)| (facts, *entries))] {
+            rig.follows(config, balances, from).map_err(|difference| format!("seed {seed}, followed: {difference}"))?;
+        }
+    }
+    survival::survives(rig, &swarm, &orders, &mut random)
+        .map_err(|difference| format!("seed {seed}, restored: {difference}"))
 }
 
 /// Runs seeds from the first on until there were so many events, on so many threads.

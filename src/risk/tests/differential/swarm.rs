@@ -39,7 +39,7 @@ pub struct Swarm {
 const CENT: i128 = 10_000_000_000_000_000;
 const MS: u64 = 1_000_000;
 /// Orders in a small table.
-const FEW: usize = 6;
+pub const FEW: usize = 6;
 
 impl Swarm {
     pub fn new(random: &mut Random) -> Self {
