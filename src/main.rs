@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use gannet::control::command::{self, CheckArgs, RunArgs};
 use gannet::control::ctl::{self, CtlArgs};
 use gannet::control::demo::{self, DemoArgs};
+use gannet::control::journal_command::{self as journal, JournalArgs};
 use gannet::control::replay::{self, ReplayArgs};
 use gannet::control::watchdog::command::{self as watchdog, WatchdogArgs};
 use gannet::exchange::command::{self as exchange, Arguments as ExchangeArgs};
@@ -39,6 +40,8 @@ enum Command {
     Watchdog(WatchdogArgs),
     /// Run a journal through the same stages again: the same decisions, or where they first differ.
     Replay(ReplayArgs),
+    /// Verify, inspect, export, follow or prune a journal.
+    Journal(JournalArgs),
     /// List the strategies, show a parameter schema, start a new one.
     Strategies(StrategiesArgs),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check(args),
         Command::Ctl(args) => ctl::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Journal(args) => journal::run(args),
         Command::Exchange(args) => return exchange::run(args),
         Command::Watchdog(args) => return watchdog::run(args),
         Command::Strategies(args) => strategies::run(args, &mut std::io::stdout().lock()).map_err(|error| vec![error]),

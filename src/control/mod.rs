@@ -16,6 +16,8 @@ pub mod demo;
 mod difference;
 pub mod engine;
 pub mod identity;
+pub mod instants;
+pub mod journal_command;
 pub mod journaling;
 pub mod keeper;
 pub mod kill_file;

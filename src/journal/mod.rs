@@ -54,6 +54,7 @@ pub mod crash;
 mod cursor;
 mod disk;
 mod error;
+mod list;
 mod lock;
 mod log;
 mod prune;
@@ -73,6 +74,7 @@ mod tests;
 pub use checkpoint::Watermark;
 pub use disk::{Disk, DiskFile, FolderDisk};
 pub use error::{Damage, Difference, JournalError, Position, Refusal};
+pub use list::segment_headers;
 pub use lock::JournalLock;
 pub use log::{Log, LogConfig};
 pub use prune::{prunable_segments, prune_segments};
@@ -84,7 +86,9 @@ pub use recorder::{BLOB_KIND, BYTES_VERSION, COLD_STAGE, Journal, RISK_STAGE, Re
 pub use recovery::{Recovered, recover};
 pub use reserve::Space;
 pub use scan::{End, Progress, ScanOptions, Torn};
-pub use segment::{FORMAT_VERSION, Identity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, epochs};
+pub use segment::{
+    FORMAT_VERSION, Identity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader, epochs, name as segment_name,
+};
 pub use snapshots::{
     PassedOver, SNAPSHOT_BYTES_MAX, SNAPSHOTS_KEPT_MIN, Snapshot, newest_snapshot, prune_snapshots, verified_snapshots,
     write_snapshot,

@@ -163,8 +163,10 @@ fn the_shard_is_told_of_a_position_without_orders() {
     live.fill(bought, 1, 5);
     let mut again = Rig::restored(&next_epoch(), &live.risk.facts());
     again.poll();
-    let told: Vec<_> =
-        again.updates(0).into_iter().map(|u| (u.client_order_id, u.strategy, u.position.quantity)).collect();
+    let mut told = Vec::new();
+    again.updates[0].drain(u64::MAX, |update| {
+        told.push((update.client_order_id, update.strategy, update.position.quantity));
+    });
     assert_eq!(told, [(ClientOrderId::NONE, StrategyId(0), Quantity(5))]);
     assert_eq!(again.updates(1), []);
 }
