@@ -381,7 +381,7 @@ pub(super) fn is_ours(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, "is not a file of this user alone"))
 }
 
-/// The only unsafe code there is: two processes cannot share memory without.
+/// The only unsafe code there is: two processes, or one and the next, cannot share memory without.
 pub(super) mod mapping {
     #![allow(unsafe_code, reason = "maps a file, and reads its bytes as atomic words")]
 
