@@ -14,6 +14,7 @@
 #[path = "../perf/rig.rs"]
 mod rig;
 
+use gannet::pipeline::HotStage;
 use rig::Rig;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -72,21 +73,26 @@ const WARM_UP: u64 = 1_000;
 
 #[test]
 fn a_hundred_thousand_events_allocate_nothing() {
-    allocate_nothing(Rig::new(EVENTS + WARM_UP), |_| {});
+    allocate_nothing(Rig::new(EVENTS + WARM_UP), |_, _| {});
 }
 
 /// Everything is written down meanwhile, in the order page too.
 #[test]
 fn nor_do_they_with_a_journal() {
-    // Flat out for so long is more than any disk takes: the log is given a moment every so often.
-    allocate_nothing(Rig::journaled(EVENTS + WARM_UP), |answered| {
-        if answered.is_multiple_of(256) {
-            std::thread::sleep(std::time::Duration::from_millis(2));
+    // Flat out for so long is more than any disk takes: every so often the log is waited for.
+    allocate_nothing(Rig::journaled(EVENTS + WARM_UP), |rig, answered| {
+        while answered.is_multiple_of(128) && backlog(rig) > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     });
 }
 
-fn allocate_nothing(mut rig: Rig, between: impl Fn(u64)) {
+fn backlog(rig: &Rig) -> u64 {
+    let risk = rig.stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None });
+    risk.expect("a risk stage").journal_backlog()
+}
+
+fn allocate_nothing(mut rig: Rig, between: impl Fn(&Rig, u64)) {
     let mut answered = 0;
     let mut run = |rig: &mut Rig, until: u64| {
         while answered < until {
@@ -101,7 +107,7 @@ fn allocate_nothing(mut rig: Rig, between: impl Fn(u64)) {
                 return false;
             }
             answered = sent;
-            between(answered);
+            between(rig, answered);
         }
         true
     };

@@ -127,6 +127,13 @@ impl Tap {
         }
     }
 
+    /// Entries that wait to be taken away; zero without a journal.
+    #[inline]
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.sequence.saturating_sub(self.shared.taken.load(Ordering::Relaxed))
+    }
+
     /// What the stage may still do.
     #[inline]
     #[must_use]
@@ -134,7 +141,7 @@ impl Tap {
         if self.lane.is_none() {
             return JournalHealth::Ample;
         }
-        let room = CAPACITY.saturating_sub(self.sequence.saturating_sub(self.shared.taken.load(Ordering::Relaxed)));
+        let room = CAPACITY.saturating_sub(self.backlog());
         if room == 0 || self.shared.is_gone.load(Ordering::Relaxed) {
             JournalHealth::Gone
         } else if room < RESERVE / 2 {

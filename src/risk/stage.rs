@@ -95,6 +95,12 @@ impl Risk {
         self.core.follow();
     }
 
+    /// Entries that wait to be taken into the journal.
+    #[must_use]
+    pub fn journal_backlog(&self) -> u64 {
+        self.core.tap.backlog()
+    }
+
     /// Everything that risk came to, as one number: the same after the same inputs.
     #[must_use]
     pub const fn digest(&self) -> u64 {
