@@ -7,7 +7,7 @@
 //!
 //! [`guard`] is the engine's side, [`judge`] decides from the beats, [`session`] cancels until a venue is flat, and this
 //! file does one after the other: alarm, cancel, FLAT; where a strategy's handler does not return, kill the engine and
-//! start it again without that strategy. What it has to finish stands in [a file of its own](file), which nothing that the
+//! start it again without that strategy. What it has to finish stands in [a file of its own](mod@file), which nothing that the
 //! engine holds can keep it from writing, so that another watchdog goes on where one was killed.
 
 pub mod command;
