@@ -382,6 +382,15 @@ impl Rig {
         rig
     }
 
+    /// Waits until the log has taken everything: flat out is more than any disk takes. At once without a journal.
+    pub fn catch_up(&self) {
+        let risk =
+            self.stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None });
+        while risk.is_some_and(|risk| risk.journal_backlog() > 0) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// Polls every stage `cycles` times.
     pub fn poll(&mut self, cycles: usize) {
         for _ in 0..cycles {

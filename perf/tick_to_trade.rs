@@ -69,6 +69,8 @@ fn main() {
     report.footer(floor.value_at_quantile(0.5));
 }
 
+/// Events of the warm-up after which the log is waited for.
+const CATCH_UP_EVERY: u64 = 128;
 /// Events before the measured ones.
 const WARM_UP: u64 = 10_000;
 
@@ -174,6 +176,9 @@ fn fused(mut rig: Rig, rate: u64, count: u64) -> Measured {
             answered = drain(&mut rig, |_, _| {});
         }
         rig.poll(2);
+        if event % CATCH_UP_EVERY == 0 {
+            rig.catch_up();
+        }
     }
     assert_eq!(answered, WARM_UP, "{}", rig.diagnosis());
     let start_ns = rig.clock.now().nanos() + 1_000_000;
