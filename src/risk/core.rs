@@ -264,7 +264,7 @@ impl Core {
         core
     }
 
-    /// A poll begins. How far the journal is behind is read, and obeyed: nothing widens by itself when it has caught up.
+    /// A poll begins. How far the journal is behind is read, and obeyed.
     pub(super) fn begin_cycle(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.tap.begin(self.now);
@@ -277,10 +277,10 @@ impl Core {
         let code = if health > before { NoticeCode::BreakerTripped } else { NoticeCode::BreakerReset };
         let notice = Notice::new(code, self.now).values(0, health as i128);
         self.notify(Notice { reason: DenialReason::JournalUnavailable, ..notice });
-        match health {
-            JournalHealth::Ample | JournalHealth::Short => {}
-            JournalHealth::Scarce => self.enter(self.trading_state.max(TradingState::CancelOnly)),
-            JournalHealth::Gone => self.enter(TradingState::Halted),
+        // While it is only behind, C38 denies new orders, and trading goes on when it has caught up. What was not written
+        // down is another matter.
+        if health == JournalHealth::Gone {
+            self.enter(TradingState::Halted);
         }
     }
 

@@ -121,9 +121,9 @@ pub enum JournalHealth {
     Ample,
     /// The room for orders is used up, or the disk is nearly full: no new orders.
     Short,
-    /// Half of the reserve is used up: cancels only, until a person has looked.
+    /// Half of the reserve is used up: no new orders, and little room is left for what must be written.
     Scarce,
-    /// The reserve is used up, or the log cannot be written: everything is canceled.
+    /// The reserve is used up, or the log cannot be written: everything is canceled, until a person has looked.
     Gone,
 }
 

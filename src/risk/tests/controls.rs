@@ -586,3 +586,34 @@ fn a_late_fill_of_an_ended_order_is_an_entry_too() {
     rig.report(fill(id, 1, 20, 0));
     assert_eq!(reason(buy(&mut rig, 20)), Some(DenialReason::RepeatExecution));
 }
+
+#[test]
+fn a_journal_that_is_behind_stops_orders_until_it_has_caught_up_and_one_that_lost_entries_halts() {
+    let mut rig = Rig::new(&config());
+    let resting = rig.place(Side::Buy, 2);
+    // Nobody takes the entries away meanwhile.
+    let fill_up = |rig: &mut Rig, most: u64| {
+        let mark = Mark {
+            instrument: InstrumentId(0),
+            quote: Quote { bid: Price(9_999), ask: Price(10_001), ..Quote::default() },
+        };
+        while rig.risk.journal_backlog() < most {
+            rig.marks[0].try_send(mark).expect("room");
+            rig.risk.poll(rig.now);
+        }
+    };
+    fill_up(&mut rig, 3_500);
+    let intent = rig.intent(Side::Buy, 2);
+    rig.send(&intent).expect("room");
+    rig.risk.poll(rig.now);
+    assert_eq!(rig.notices().last(), Some(&NoticeCode::Denied));
+    rig.poll();
+    assert_eq!(buy(&mut rig, 2), None, "it has caught up");
+    fill_up(&mut rig, crate::pipeline::tap::CAPACITY);
+    rig.risk.poll(rig.now);
+    rig.poll();
+    rig.poll();
+    assert_eq!(rig.risk.trading_state(), TradingState::Halted);
+    assert_eq!(rig.order(resting).cancel, CancelStep::Passed, "cancels pass");
+    assert_eq!(reason(buy(&mut rig, 2)), Some(DenialReason::Halted));
+}
