@@ -153,6 +153,7 @@ pub async fn run(
     // The keeper's last words may be for the journal.
     drop(keeper);
     drop(recorder);
+    journaling::discard_order_page(&data);
     let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })
     else {
         return Err(vec!["the risk stage is gone: its thread panicked".to_owned()]);

@@ -355,6 +355,14 @@ pub fn paged_orders(data: &DataDir) -> Result<Vec<PagedOrder>, String> {
     OrderPage::read(&path).map_err(|error| format!("the order page {}: {error}", path.display()))
 }
 
+/// The engine has stopped in order: all that the page has is in the log. Memory is given back; where it cannot be, the next
+/// engine finds nothing new in it.
+pub fn discard_order_page(data: &DataDir) {
+    if let Ok(path) = order_page_path(data) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 /// A new order page.
 ///
 /// # Errors
