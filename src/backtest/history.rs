@@ -34,8 +34,6 @@ pub struct History {
     pub starts: u64,
     /// Orders that risk let pass.
     pub orders: u64,
-    /// Entries that were left out live, for want of room.
-    pub lost: u64,
     /// Where replay first came to something else.
     pub difference: Option<FirstDifference>,
     /// What could not be read, in words.
@@ -139,7 +137,6 @@ impl History {
         match event {
             Event::Approved { .. } => self.orders += 1,
             Event::Gap { count } => {
-                self.lost += count;
                 return Err(format!("says that {count} entries were left out: what follows cannot be replayed"));
             }
             _ => {}

@@ -85,8 +85,6 @@ pub struct RiskReplay {
     written: Vec<Entry>,
     limits: VecDeque<Box<LimitsTable>>,
     overrides: VecDeque<Override>,
-    /// Sequence of the newest entry that was compared.
-    compared: u64,
     /// Whether verdicts are those that were recorded.
     is_following: bool,
     lanes: Lanes,
@@ -185,7 +183,6 @@ impl RiskReplay {
             written: Vec::new(),
             limits: VecDeque::new(),
             overrides: VecDeque::new(),
-            compared: 0,
             is_following: false,
             lanes: outer,
         })
@@ -213,12 +210,6 @@ impl RiskReplay {
     #[must_use]
     pub const fn risk(&self) -> &Risk {
         &self.risk
-    }
-
-    /// Sequence of the newest entry that replay has come to as well.
-    #[must_use]
-    pub const fn compared(&self) -> u64 {
-        self.compared
     }
 
     /// Limits that a later command takes.
@@ -252,16 +243,13 @@ impl RiskReplay {
 
     fn run(&mut self, is_last: bool) -> Result<(), Box<Difference>> {
         let Some(first) = self.cycle.first().copied() else { return Ok(()) };
-        for place in 0..self.cycle.len() {
-            if let Some(entry) = self.cycle.get(place).copied() {
-                self.feed(&entry.event);
-            }
-        }
+        let cycle = std::mem::take(&mut self.cycle);
+        cycle.iter().for_each(|entry| self.feed(&entry.event));
+        self.cycle = cycle;
         self.risk.poll(first.at);
         self.empty();
         if self.is_following {
             let lost = self.cycle.iter().find(|entry| self.is_lost(entry)).copied();
-            self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
             self.cycle.clear();
             return match lost {
                 Some(entry) => Err(Box::new(Difference { recorded: Some(entry), replayed: None })),
@@ -273,7 +261,6 @@ impl RiskReplay {
             .map(|place| Difference { recorded: recorded.get(place).copied(), replayed: replayed.get(place).copied() })
             .find(|pair| pair.recorded != pair.replayed)
             .filter(|pair| !(is_last && is_cut(pair, &self.cycle)));
-        self.compared = self.cycle.last().map_or(self.compared, |entry| entry.sequence);
         self.cycle.clear();
         outcome.map_or(Ok(()), |difference| Err(Box::new(difference)))
     }
@@ -286,9 +273,8 @@ impl RiskReplay {
 
     /// Lets risk find what it took.
     fn feed(&mut self, event: &Event) {
-        if self.is_following {
-            self.risk.foretell(event);
-        }
+        // It passes over what comes by a lane, unless it follows.
+        self.risk.foretell(event);
         let Lanes { commands, reports, cancels, orders, marks, limits, overrides, .. } = &mut self.lanes;
         // The lanes hold more than a poll takes, so that nothing is refused; and were it, the comparison would show it.
         let _ = match *event {
@@ -309,11 +295,7 @@ impl RiskReplay {
             Event::Cancel { shard, intent } => send(cancels, shard, intent),
             Event::Intent { shard, intent } => send(orders, shard, intent),
             Event::Mark { shard, mark } => send(marks, shard, mark),
-            _ if self.is_following => Ok(()),
-            _ => {
-                self.risk.foretell(event);
-                Ok(())
-            }
+            _ => Ok(()),
         };
     }
 

@@ -124,7 +124,7 @@ pub async fn run(
     let start = Start::of(&assembly.machine, &names, &facts);
     let page = journaling::order_page(&data)?;
     let (machine, tap) = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?.with_journal(page);
-    let recorder = opened.start(config, start, journaling::taps(tap), clock.now()).map_err(|error| vec![error])?;
+    let recorder = opened.start(config, start, tap, clock.now()).map_err(|error| vec![error])?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
         info!("hot thread {name}{}", core.map(|core| format!(", pinned to core {core}")).unwrap_or_default());

@@ -26,8 +26,6 @@ use tracing::{error, info, warn};
 
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
 pub const SCHEMA: u64 = 1;
-/// Ballast and margin against a full disk, in segments.
-const MARGIN_SEGMENTS: u64 = 1;
 
 /// Where and how a run keeps its journal.
 #[derive(Clone, Debug)]
@@ -138,26 +136,16 @@ impl Opened {
         self.recovered.end.epoch
     }
 
-    /// Begins a new epoch in it, writes down what this engine start begins with, and records the taps from then on.
+    /// Begins a new epoch in it, writes down what this engine start begins with, and records risk's tap from then on.
     ///
     /// # Errors
     /// What the disk or the system refuses, in words.
-    pub fn start(
-        self,
-        config: &Config,
-        start: Start,
-        taps: Vec<(u16, Drain)>,
-        now: Timestamp,
-    ) -> Result<Recorder, String> {
+    pub fn start(self, config: &Config, start: Start, risk: Drain, now: Timestamp) -> Result<Recorder, String> {
         let folder = self.options.folder.display().to_string();
         let words = |error: JournalError| format!("{folder}: {error}");
         let segment_bytes = self.options.segment_bytes;
-        let sizes = LogConfig {
-            segment_bytes,
-            ballast_bytes: segment_bytes,
-            low_bytes: MARGIN_SEGMENTS * segment_bytes,
-            ..LogConfig::default()
-        };
+        let sizes =
+            LogConfig { segment_bytes, ballast_bytes: segment_bytes, low_bytes: segment_bytes, ..LogConfig::default() };
         let program = identity::of_program().unwrap_or_default();
         let identity = Identity {
             engine_id: self.engine_id,
@@ -170,7 +158,7 @@ impl Opened {
             boot_id: boot_id(),
         };
         let log = Log::open(self.disk, sizes, identity, self.recovered).map_err(words)?;
-        let recorder = Recorder::start(log, taps, |error| {
+        let recorder = Recorder::start(log, vec![(RISK_STAGE, risk)], |error| {
             error!("JOURNAL: {error}; no new orders, everything is canceled");
         });
         let recorder = recorder.map_err(|error| format!("the thread that writes the journal: {error}"))?;
@@ -371,12 +359,6 @@ pub fn order_page(data: &DataDir) -> Result<OrderPage, Vec<String>> {
     let path = order_page_path(data).map_err(|error| vec![error])?;
     crash::reach("page-before");
     OrderPage::create(&path).map_err(|error| vec![format!("the order page {}: {error}", path.display())])
-}
-
-/// The taps of a machine, with the stages' numbers in the journal.
-#[must_use]
-pub fn taps(risk: Drain) -> Vec<(u16, Drain)> {
-    vec![(RISK_STAGE, risk)]
 }
 
 /// Renames a journal's folder, so that nothing of it is lost.
