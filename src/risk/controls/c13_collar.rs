@@ -9,7 +9,7 @@ use crate::types::{Denial, DenialReason};
 /// A stop order meets the market at its stop price. That may be as far from the mid as the passive collar allows, to
 /// either side; and it is the reference of what the order pays then: its limit price, or its worst price.
 /// `limit` and `observed` are basis points, the observed ones rounded up.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     let stamp = &facts.intent.stamp;
