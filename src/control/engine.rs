@@ -75,7 +75,7 @@ pub async fn run(
     let heartbeats = guard.as_ref().map(|guard| guard.heartbeats().clone()).unwrap_or_default();
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-    // A ban that an earlier run was told of still holds.
+    // A ban that an earlier run was told of still holds: it is longer for whoever does not heed it.
     let bans = data.state().map_err(|error| vec![error.to_string()])?.bans;
     for client in &clients {
         if let Some(until) = bans
@@ -92,13 +92,6 @@ pub async fn run(
     identity.iter().for_each(|mismatch| tracing::error!("{mismatch}"));
     if identity.is_empty() {
         identity::remember(config, &keys, &data).map_err(|error| vec![error.to_string()])?;
-    }
-    let bans = data.state().map_err(|error| vec![error.to_string()])?.bans;
-    for client in &clients {
-        // A ban is longer for whoever does not heed it, restarted or not.
-        if let Some(&until_ms) = bans.get(&client.name) {
-            client.budget().ban(Some(Timestamp::from_millis(until_ms)), clock.now());
-        }
     }
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch.max(opened.epoch().saturating_add(1)))?;

@@ -13,6 +13,7 @@ pub mod command;
 pub mod ctl;
 pub mod data_dir;
 pub mod demo;
+pub mod demo_operators;
 mod difference;
 pub mod engine;
 pub mod identity;

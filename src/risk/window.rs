@@ -89,7 +89,7 @@ impl<T: Figures> Window<T> {
     }
 
     /// Everything within the window together.
-    #[inline]
+    #[inline(always)]
     pub(super) fn total(&self, now: Timestamp, window_ns: u64) -> T {
         if self.width_ns == 0 {
             return T::NONE;

@@ -34,7 +34,7 @@ impl Worth {
     #[inline]
     #[must_use]
     pub fn of(exposure: &Exposure, unit: Money) -> Self {
-        Self { long: end(exposure.worst_long(), unit), short: end(exposure.worst_short(), unit) }
+        Self { long: value(exposure.worst_long(), unit), short: value(exposure.worst_short(), unit) }
     }
 
     /// The same where orders of this side may fill up to `quantity`: the end that they move, and the other as it was.
@@ -42,8 +42,17 @@ impl Worth {
     #[must_use]
     pub(super) fn with(self, side: Side, quantity: i128, unit: Money) -> Self {
         match side {
-            Side::Buy => Self { long: end(quantity, unit), ..self },
-            Side::Sell => Self { short: end(-quantity, unit), ..self },
+            Side::Buy => Self { long: value(quantity, unit), ..self },
+            Side::Sell => Self { short: value(-quantity, unit), ..self },
+        }
+    }
+
+    /// The end that an order of this side moves, as a size: the upper of a buy, the lower of a sell.
+    #[inline(always)]
+    pub(super) fn end(&self, side: Side) -> Money {
+        match side {
+            Side::Buy => self.long,
+            Side::Sell => Money(-self.short.0),
         }
     }
 
@@ -57,7 +66,7 @@ impl Worth {
 
 /// What one end of an interval is worth, within [`Worth::MAX`].
 #[inline]
-fn end(quantity: i128, unit: Money) -> Money {
+fn value(quantity: i128, unit: Money) -> Money {
     // A checked multiplication of 128 bits is a call; nearly all of these come in 64, which cannot overflow.
     let product = match (i64::try_from(quantity), i64::try_from(unit.0)) {
         (Ok(quantity), Ok(unit)) => i128::from(quantity) * i128::from(unit),
@@ -80,6 +89,15 @@ pub struct QuoteWorth {
 }
 
 impl QuoteWorth {
+    /// The end that an order of this side moves, as a size.
+    #[inline(always)]
+    pub(super) fn end(&self, side: Side) -> Money {
+        match side {
+            Side::Buy => self.long,
+            Side::Sell => Money(-self.short.0),
+        }
+    }
+
     /// One market's worth went from `before` to `after`.
     #[inline]
     #[must_use]

@@ -1,9 +1,9 @@
 //! C19: what all positions of the account are worth in its currency, each at its worst end.
 
 use super::{Facts, deny, unconfigured};
-use crate::portfolio::{Rate, RateError, Rounding};
+use crate::portfolio::{RateError, Rounding};
 use crate::risk::worth::Worth;
-use crate::types::{Denial, DenialReason, Money, Side};
+use crate::types::{Denial, DenialReason, Money};
 
 /// `limit` and `observed` are [`Money`] in the account's currency, for `STALE_FX` ages in nanoseconds. Gross is the sum of
 /// the sizes of all worst ends; an order that does not add to it passes. Net is the sum of all upper ends for a buy, of
@@ -19,39 +19,36 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let Some(instrument) = facts.instrument else {
         return deny(DenialReason::UnknownInstrument, 0, order.instrument.0);
     };
-    let before = &finances.market;
-    let after = before.with(order.side, facts.instrument_exposure.worst(order.side) + facts.added(), finances.unit);
+    let (before, side) = (&finances.market, order.side);
+    let after = before.with(side, facts.instrument_exposure.worst(side) + facts.added(), finances.unit);
+    let (gross_before, gross_after) = (before.gross(), after.gross());
     let (mut gross, mut net) = (Money::ZERO, Money::ZERO);
     for worth in finances.account {
-        let is_own = worth.asset == instrument.quote;
-        let worth = if is_own { worth.moved(before, &after) } else { *worth };
-        if !is_own && worth.gross == Money::ZERO {
+        let (mut size, mut end) = (worth.gross, worth.end(side));
+        if worth.asset == instrument.quote {
+            // All are within their bounds, as in `QuoteWorth::moved`.
+            size = Money(size.0 - gross_before.0 + gross_after.0);
+            end = Money(end.0 - before.end(side).0 + after.end(side).0);
+        } else if size == Money::ZERO {
             continue;
         }
-        let rate = match finances.rates.fresh(worth.asset, facts.now, age_ns_max) {
-            Ok(rate) => rate,
-            Err(error) => return stale(age_ns_max, error),
+        let value = |amount| match finances.rates.value(amount, worth.asset, facts.now, age_ns_max, Rounding::Up) {
+            // What does not fit is past every limit.
+            Err(RateError::Overflow) => Ok(Worth::MAX),
+            other => other,
         };
-        let end = match order.side {
-            Side::Buy => worth.long,
-            Side::Sell => Money(-worth.short.0),
-        };
-        gross = gross.saturating_add(in_currency(&rate, worth.gross));
-        net = net.saturating_add(in_currency(&rate, end));
+        match (value(size), value(end)) {
+            (Ok(size), Ok(end)) => (gross, net) = (gross.saturating_add(size), net.saturating_add(end)),
+            (Err(error), _) | (_, Err(error)) => return stale(age_ns_max, error),
+        }
     }
-    if gross > gross_max && (after.gross() > before.gross() || after.gross() >= Worth::MAX) {
+    if gross > gross_max && (gross_after > gross_before || gross_after >= Worth::MAX) {
         return deny(DenialReason::MaxGross, gross_max.0, gross.0);
     }
     if net > net_max {
         return deny(DenialReason::MaxNet, net_max.0, net.0);
     }
     Ok(())
-}
-
-/// Rounded against the order; what does not fit is past every limit.
-#[inline]
-fn in_currency(rate: &Rate, amount: Money) -> Money {
-    rate.apply(amount, Rounding::Up).unwrap_or(Worth::MAX)
 }
 
 /// The denial for want of a rate: how old it may be and is, or the end of the range where there is none.
