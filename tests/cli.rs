@@ -177,6 +177,18 @@ fn the_demo_prints_one_object() {
     }
 }
 
+/// Money that moved unseen: nine of ten reports of transfers are lost, one comes every second, and in the end the books agree.
+#[test]
+fn what_a_storm_hides_the_demos_operators_sign_for() {
+    let faults = "report_dropped=90,transfer=60";
+    let output = output(&["demo", "--for", "8s", "--json", "--faults", faults]);
+    let told = everything(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["venue_agrees"], true, "{told}");
+    assert!(told.contains("two operators signed for transfers that were never told: "), "{told}");
+}
+
 #[test]
 fn the_demo_trades_on_an_exchange_that_runs_already() {
     let (_exchange, address) = exchange(&["--speed", "10"]);

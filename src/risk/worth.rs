@@ -57,7 +57,7 @@ impl Worth {
     }
 
     /// The size of the worse end.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn gross(&self) -> Money {
         Money(self.long.0.abs().max(self.short.0.abs()))

@@ -17,13 +17,15 @@
     reason = "tests fail by panicking"
 )]
 
+mod full_disk;
+
 use gannet::journal::{Disk, FolderDisk, RISK_STAGE, Reader, crash};
 use gannet::types::{Binary, Event};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,6 +75,7 @@ fn exchange(folder: &Path) -> (Process, String) {
 
 struct Drill {
     folder: tempfile::TempDir,
+    journal: PathBuf,
     _exchange: Process,
     address: String,
 }
@@ -81,18 +84,14 @@ impl Drill {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (exchange, address) = exchange(folder.path());
-        Self { folder, _exchange: exchange, address }
-    }
-
-    fn journal(&self) -> std::path::PathBuf {
-        self.folder.path().join("journal")
+        Self { journal: folder.path().join("journal"), folder, _exchange: exchange, address }
     }
 
     fn engine(&self, time: &str) -> Command {
         let mut command = gannet();
         command
             .args(["demo", "--json", "--for", time, "--exchange", &self.address, "--journal"])
-            .arg(self.journal())
+            .arg(&self.journal)
             .stdin(Stdio::null());
         command
     }
@@ -116,14 +115,14 @@ impl Drill {
     }
 
     fn replay(&self) -> Value {
-        let output = gannet().args(["replay", "--json"]).arg(self.journal()).output().unwrap();
+        let output = gannet().args(["replay", "--json"]).arg(&self.journal).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// The ids under which orders were sent, over all engine starts: how many, and none twice.
     fn order_ids(&self) -> usize {
-        let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(self.journal()));
+        let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(self.journal.clone()));
         let mut reader = Reader::open(disk, 0).unwrap().expect("a journal");
         let mut ids = BTreeSet::new();
         while let Some((at, record)) = reader.next().unwrap() {
@@ -234,7 +233,7 @@ fn a_second_engine_on_the_same_journal_is_refused() {
     let first = drill.engine("600s").stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
     let first = Process(first);
     let started = Instant::now();
-    while !drill.journal().join("segment-0000000001.log").exists() {
+    while !drill.journal.join("segment-0000000001.log").exists() {
         assert!(started.elapsed() < PATIENCE, "{}", std::fs::read_to_string(&log).unwrap());
         std::thread::sleep(Duration::from_millis(20));
     }

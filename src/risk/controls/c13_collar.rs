@@ -38,10 +38,11 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         }
     }
     let beyond = (2 * i128::from(price.0) - reference) * i128::from(order.side.sign());
-    if beyond * BPS > reference * collar {
-        return deny(DenialReason::PriceCollar, collar, bps_of(beyond, reference));
-    }
-    if -beyond * BPS > reference * passive {
+    if beyond > 0 {
+        if beyond * BPS > reference * collar {
+            return deny(DenialReason::PriceCollar, collar, bps_of(beyond, reference));
+        }
+    } else if -beyond * BPS > reference * passive {
         return deny(DenialReason::PriceTooFar, passive, bps_of(-beyond, reference));
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod breakers;
+mod clocks;
 mod configs;
 mod controls;
 mod differential;
