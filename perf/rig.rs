@@ -20,7 +20,7 @@
 use gannet::feed::FeedConfig;
 use gannet::feed::depth_sync::DepthRule;
 use gannet::gateway::GatewayConfig;
-use gannet::journal::{Disk, FolderDisk, Identity, Log, LogConfig, RISK_STAGE, Recorder, ScanOptions, recover};
+use gannet::journal::{Disk, FolderDisk, Identity, Log, LogConfig, Recorder, ScanOptions, recover};
 use gannet::pipeline::clock::Clock;
 use gannet::pipeline::heartbeat::{Heartbeats, Pulse};
 use gannet::pipeline::lane::Sender;
@@ -329,13 +329,13 @@ impl Rig {
         let heartbeats = Heartbeats::default();
         let pulse = heartbeats.pulse(0);
         let machine = pipeline::build(config, &clock, KillSwitch::new(), heartbeats);
-        let (machine, drain) = machine.unwrap_or_else(|errors| panic!("{errors:?}")).with_journal(page);
+        let (machine, taps) = machine.unwrap_or_else(|errors| panic!("{errors:?}")).with_journal(page, true);
         let disk = Arc::new(FolderDisk::create(folder.path().join("journal")).expect("a disk"));
         let recovered = recover(disk.as_ref(), disk.lock().expect("free"), &ScanOptions::default(), &mut |_, _| {});
         let identity = Identity { engine_id: [1; 16], epoch: 1, ..Identity::default() };
         let sizes = LogConfig { ballast_bytes: 0, ..LogConfig::default() };
         let log = Log::open(disk, sizes, identity, recovered.expect("empty")).expect("a log");
-        let recorder = Recorder::start(log, vec![(RISK_STAGE, drain)], |error| panic!("{error}")).expect("a thread");
+        let recorder = Recorder::start(log, taps, |error| panic!("{error}")).expect("a thread");
         let Machine { stages, cold, counters, .. } = machine;
         let mut rig = Self::connect(stages, cold, counters, (clock, pulse), count);
         rig.kept = Some((recorder, folder));

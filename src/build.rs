@@ -28,10 +28,11 @@ fn generate() -> Result<(), String> {
         let path = folder.join(format!("{name}.rs"));
         println!("cargo::rerun-if-changed={}", path.display());
         let type_name = camel_case(name);
+        let hash = file_hash(&fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);
         let written = writeln!(modules, "#[forbid(unsafe_code)]\n#[path = {path:?}]\npub mod {name};").and_then(|()| {
             writeln!(
                 entries,
-                "    crate::strategy::registry::Entry::of::<{name}::{type_name}>(\"strategies/{name}.rs\"),"
+                "    crate::strategy::registry::Entry::of::<{name}::{type_name}>(\"strategies/{name}.rs\").with_hash({hash:?}),"
             )
         });
         written.map_err(|error| error.to_string())?;

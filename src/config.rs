@@ -99,6 +99,9 @@ pub struct Engine {
     /// How many times as large a limit may become at once, while the engine runs.
     #[schemars(range(min = 1, max = 1_000))]
     pub limits_change_factor: u32,
+    /// Whether shards write the market data that they take into the journal: without it their decisions can be looked at,
+    /// but not replayed, and after a crash their strategies begin afresh.
+    pub journal_market_data: bool,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `gannet=debug`.
     pub log: String,
 }
@@ -120,6 +123,7 @@ impl Default for Engine {
             kill_after_ms: 5_000,
             restarts_per_hour: 3,
             limits_change_factor: 10,
+            journal_market_data: true,
             log: "info".to_owned(),
         }
     }

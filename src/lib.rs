@@ -8,7 +8,7 @@
 //!             ─────────────────────────────────────────────────────────────
 //!             cold plane: one async thread
 //!   REST, connections, display ◄──► control ──► commands, snapshots, history ──► stages
-//!   what risk takes and decides ──► journal ──► recovery, replay
+//!   what shards and risk take and decide ──► journal ──► recovery, replay
 //! ```
 //!
 //! # The ideas
@@ -22,8 +22,8 @@
 //!    explicit list. Tests, measurements and production run the very same stages.
 //! 4. **Sans-I/O codecs** ([`venue`]). Bytes to messages and back are functions; sockets only move bytes. A fast scanner
 //!    decodes what makes up the traffic, a general decoder everything else, and a test proves them equal.
-//! 5. **Journal** ([`journal`]). What risk takes, poll by poll, and what it decides goes through its tap
-//!    ([`pipeline::tap`]) into one append-only log. The same stage, fed from it, comes to the same by the same way
+//! 5. **Journal** ([`journal`]). What shards and risk take, poll by poll, and what risk decides goes through a tap each
+//!    ([`pipeline::tap`]) into one append-only log. The same stages, fed from it, come to the same by the same way
 //!    ([`backtest`]): recovery, audit and replay are one mechanism. An order is in shared memory before it can be on the
 //!    wire ([`pipeline::order_page`]), and in the log within a millisecond.
 //! 6. **One truth.** [`risk`] owns orders, exposure, positions and balances; the [`gateway`] owns what is on the wire and
@@ -66,8 +66,8 @@
 //! # What is deliberately absent
 //!
 //! No async on the hot plane; no shared state but counters, heartbeats, the rate ledger and the kill switch; no general
-//! event bus; no switch that turns a risk control off. Not there yet: the entries of shards and gateways in
-//! the journal, the database, backtests, and venues other than Binance spot (the market streams of its futures are decoded).
+//! event bus; no switch that turns a risk control off. Not there yet: the entries of gateways in the journal,
+//! the database, backtests, and venues other than Binance spot (the market streams of its futures are decoded).
 
 #![cfg_attr(
     test,

@@ -1,8 +1,12 @@
-//! The records of a journal, followed one by one: what each engine start began with, and what its risk took and decided.
+//! The records of a journal, followed one by one: what each engine start began with, and what its stages took and decided.
 
-use super::risk::{Blob, Difference, RiskReplay, RiskStart};
-use crate::journal::{BLOB_KIND, BYTES_VERSION, COLD_STAGE, Position, RISK_STAGE, Record};
-use crate::types::{Binary, Entry, Event, Timestamp};
+use super::cycle::Difference;
+use super::risk::RiskReplay;
+use super::shards::{Followed, ShardDifference, Shards, Stop, StopReason};
+use super::start::{Blob, EngineStart};
+use crate::journal::{BLOB_KIND, BYTES_VERSION, JournalStage, Position, Record};
+use crate::types::{Binary, Entry, Event, StrategyId, Timestamp};
+use std::collections::BTreeMap;
 
 /// The largest payload that is put together from its parts.
 const BLOB_BYTES_MAX: usize = 1 << 30;
@@ -14,16 +18,30 @@ pub struct FirstDifference {
     pub epoch: u32,
     /// The journal's sequence of the last record that was read when it showed.
     pub seq: u64,
+    /// Whose journal it is.
+    pub stage: JournalStage,
+    /// Which strategy it concerns; [`StrategyId::NONE`] where it concerns none, or more than one.
+    pub strategy: StrategyId,
     /// What differs.
     pub difference: Difference,
+}
+
+/// What there is of a stage, over all engine starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageSummary {
+    /// Its records.
+    pub records: u64,
+    /// Those of them that were replayed.
+    pub replayed: u64,
 }
 
 /// Follows a journal.
 #[derive(Default)]
 pub struct History {
     blob: Vec<u8>,
-    start: Option<Box<RiskStart>>,
+    start: Option<Box<EngineStart>>,
     replay: Option<RiskReplay>,
+    shards: Shards,
     /// Whether verdicts are those that were recorded.
     is_following: bool,
     epoch: u32,
@@ -34,6 +52,10 @@ pub struct History {
     pub starts: u64,
     /// Orders that risk let pass.
     pub orders: u64,
+    /// The stages, in order of their numbers.
+    pub stages: BTreeMap<JournalStage, StageSummary>,
+    /// Where shards were not replayed further.
+    pub stops: Vec<Stop>,
     /// Where replay first came to something else.
     pub difference: Option<FirstDifference>,
     /// What could not be read, in words.
@@ -41,7 +63,7 @@ pub struct History {
 }
 
 impl History {
-    /// Follows what was decided instead of deciding again: for recovery.
+    /// Follows what risk decided instead of deciding again, and leaves all else alone: for recovery.
     #[must_use]
     pub fn following() -> Self {
         Self { is_following: true, ..Self::default() }
@@ -49,7 +71,7 @@ impl History {
 
     /// What the newest engine start began with; `None` before the first.
     #[must_use]
-    pub fn start(&self) -> Option<&RiskStart> {
+    pub fn start(&self) -> Option<&EngineStart> {
         self.start.as_deref()
     }
 
@@ -63,16 +85,20 @@ impl History {
     pub fn record(&mut self, at: Position, record: &Record<'_>) {
         self.records += 1;
         self.seq = record.seq;
+        self.stages.entry(JournalStage::of(record.entry.stage)).or_default().records += 1;
         if self.difference.is_some() || self.problem.is_some() {
             return;
         }
-        let stage = record.entry.stage;
-        let followed = match (stage, record.entry.kind) {
-            (COLD_STAGE | RISK_STAGE, _) if record.entry.version != BYTES_VERSION => {
+        let stage = JournalStage::of(record.entry.stage);
+        let is_known = record.entry.version == BYTES_VERSION;
+        let followed = match stage {
+            JournalStage::Shard(_) if self.is_following => Ok(()),
+            JournalStage::Risk | JournalStage::Shard(_) | JournalStage::Control if !is_known => {
                 Err(format!("is of version {}, and this program knows {BYTES_VERSION}", record.entry.version))
             }
-            (COLD_STAGE, BLOB_KIND) => self.part(record.payload),
-            (RISK_STAGE, _) => self.entry(record),
+            JournalStage::Control if record.entry.kind == BLOB_KIND => self.part(record.payload),
+            JournalStage::Risk => self.entry(record, Self::risk_entry),
+            JournalStage::Shard(shard) => self.entry(record, |history, entry| history.shard_entry(shard, entry)),
             _ => Ok(()),
         };
         if let Err(problem) = followed {
@@ -82,16 +108,23 @@ impl History {
 
     /// Runs what is left when there are no more records.
     pub fn finish(&mut self) {
-        if self.difference.is_none()
-            && let Some(replay) = &mut self.replay
-            && let Err(difference) = replay.finish()
-        {
-            self.differ(*difference);
+        if self.difference.is_some() || self.problem.is_some() {
+            return;
+        }
+        if let Some(Err(difference)) = self.replay.as_mut().map(RiskReplay::finish) {
+            self.differ(JournalStage::Risk, *difference);
+        } else if let Err(found) = self.shards.finish() {
+            self.differ_in_shard(found);
         }
     }
 
-    fn differ(&mut self, difference: Difference) {
-        self.difference = Some(FirstDifference { epoch: self.epoch, seq: self.seq, difference });
+    fn differ(&mut self, stage: JournalStage, difference: Difference) {
+        let strategy = strategy(&difference);
+        self.difference = Some(FirstDifference { epoch: self.epoch, seq: self.seq, stage, strategy, difference });
+    }
+
+    fn differ_in_shard(&mut self, found: ShardDifference) {
+        self.differ(JournalStage::Shard(found.shard), *found.difference);
     }
 
     fn part(&mut self, mut payload: &[u8]) -> Result<(), String> {
@@ -119,6 +152,9 @@ impl History {
                     replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
                 }
                 self.replay = Some(replay);
+                if !self.is_following {
+                    self.shards = Shards::new(&start);
+                }
                 self.start = Some(start);
             }
             Blob::Limits(limits) => self.replaying()?.take_limits(limits),
@@ -131,20 +167,63 @@ impl History {
         self.replay.as_mut().ok_or_else(|| "stands before any engine start".to_owned())
     }
 
-    fn entry(&mut self, record: &Record<'_>) -> Result<(), String> {
+    fn entry(
+        &mut self,
+        record: &Record<'_>,
+        follow: impl FnOnce(&mut Self, &Entry) -> Result<(), String>,
+    ) -> Result<(), String> {
         let event = Event::take(&mut &*record.payload).ok_or("is no entry that this program knows")?;
         let (sequence, at) = (record.entry.stage_seq, Timestamp::from_nanos(record.entry.mono_ns));
-        match event {
+        follow(self, &Entry { sequence, at, event })
+    }
+
+    fn risk_entry(&mut self, entry: &Entry) -> Result<(), String> {
+        match entry.event {
             Event::Approved { .. } => self.orders += 1,
             Event::Gap { count } => {
                 return Err(format!("says that {count} entries were left out: what follows cannot be replayed"));
             }
             _ => {}
         }
-        let outcome = self.replaying()?.next(&Entry { sequence, at, event });
+        let outcome = self.replaying()?.next(entry);
+        self.stages.entry(JournalStage::Risk).or_default().replayed += 1;
         if let Err(difference) = outcome {
-            self.differ(*difference);
+            self.differ(JournalStage::Risk, *difference);
+        } else if let Err(found) = self.shards.taken(entry) {
+            self.differ_in_shard(found);
         }
         Ok(())
     }
+
+    fn shard_entry(&mut self, shard: u8, entry: &Entry) -> Result<(), String> {
+        self.replaying()?;
+        let stage = JournalStage::Shard(shard);
+        match self.shards.entry(shard, entry) {
+            Ok(Followed::Replayed) => self.stages.entry(stage).or_default().replayed += 1,
+            Ok(Followed::PassedOver) => {}
+            Ok(Followed::Stopped(strategy, reason)) => self.stop(stage, strategy, reason),
+            Err(found) => self.differ_in_shard(found),
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, stage: JournalStage, strategy: StrategyId, reason: StopReason) {
+        let start = self.start.as_ref().filter(|_| strategy != StrategyId::NONE);
+        let strategy = start.map(|start| start.strategy_name(strategy));
+        self.stops.push(Stop { epoch: self.epoch, seq: self.seq, stage, strategy, reason });
+    }
+}
+
+/// Which strategy a difference concerns, by the first of the two sides that tells.
+fn strategy(difference: &Difference) -> StrategyId {
+    let of = |entry: &Entry| match entry.event {
+        Event::Intent { intent, .. } => Some(intent.order.strategy),
+        Event::Cancel { intent, .. } | Event::Canceling(intent) => Some(intent.strategy),
+        Event::Update(update) => Some(update.strategy),
+        Event::Approved { order, .. } => Some(order.strategy),
+        Event::Denied { client_order_id, .. } => Some(client_order_id.strategy()),
+        _ => None,
+    };
+    let sides = [difference.recorded, difference.replayed];
+    sides.iter().flatten().find_map(of).unwrap_or(StrategyId::NONE)
 }

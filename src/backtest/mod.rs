@@ -1,12 +1,21 @@
 //! The stages again, without their threads: on what a journal has of them.
 //!
-//! A stage is a pure function of what it takes, in order. [`RiskReplay`] feeds the real stage what the journal says that it
-//! took, poll by poll, and holds everything that it then writes down against what was written down live; where it is told to follow, it
-//! takes the verdicts from there instead, which is how a restart finds what happened. [`History`]
-//! follows the records of a whole journal.
+//! A stage is a pure function of what it takes, in order. [`RiskReplay`] and the replay of a shard feed the real stage what
+//! the journal says that it took, poll by poll, and hold everything that it then writes down against what was written down
+//! live. What a shard sends is held against what risk took from it. Where risk is told to follow, it takes the verdicts
+//! from the journal instead, which is how a restart finds what happened. [`History`] follows the records of a whole
+//! journal.
 
+mod cycle;
 mod history;
 mod risk;
+mod sent;
+mod shard;
+mod shards;
+mod start;
 
-pub use history::{FirstDifference, History};
-pub use risk::{Blob, Difference, RiskReplay, RiskStart};
+pub use cycle::Difference;
+pub use history::{FirstDifference, History, StageSummary};
+pub use risk::RiskReplay;
+pub use shards::{Stop, StopReason};
+pub use start::{Blob, EngineStart, InstanceStart};

@@ -1,18 +1,18 @@
 //! Risk again, from its entries.
 
-use crate::control::names::Names;
+use super::cycle::{Cycle, Difference};
+use super::start::EngineStart;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::{Receiver, Sender, lane};
 use crate::pipeline::stage::Stage;
-use crate::pipeline::tap::{Drain, Tap};
+use crate::pipeline::tap::Tap;
 use crate::risk::{
-    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskConfigError, RiskFacts, RiskFactsError,
-    RiskLanes, approved_lane,
+    Approved, KillSwitch, LimitsTable, Override, Risk, RiskConfigError, RiskFacts, RiskFactsError, RiskLanes,
+    approved_lane,
 };
-use crate::types::binary::{binary_enum, binary_struct};
 use crate::types::{
-    AssetId, Binary, CancelIntent, Entry, Event, GatewayMessage, Latch, Mark, Money, Notice, OrderIntent, OrderUpdate,
-    PositionReport, RiskCommand, VenueId,
+    CancelIntent, Entry, Event, GatewayMessage, Latch, Mark, Notice, OrderIntent, OrderUpdate, PositionReport,
+    RiskCommand,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -22,67 +22,10 @@ const LANE: usize = 4_096;
 /// Commands that one poll takes.
 const COMMANDS: usize = 16;
 
-/// What risk began with.
-#[derive(Clone, Debug)]
-pub struct RiskStart {
-    /// Its configuration.
-    pub config: RiskConfig,
-    /// What each account began with.
-    pub balances: Vec<(VenueId, (AssetId, Money))>,
-    /// How many venues there are.
-    pub venues: u8,
-    /// How many shards there are.
-    pub shards: u8,
-    /// What people call them: ids are those of one run.
-    pub names: Names,
-    /// By instrument id, the venue's first order and the first fill that are of this journal: what was before is not ours to
-    /// know.
-    pub firsts: Vec<(u64, u64)>,
-    /// What an earlier run left behind.
-    pub facts: Option<RiskFacts>,
-}
-
-binary_struct!(RiskStart { config, balances, venues, shards, names, firsts, facts });
-
-/// What is written down beside entries, before the entry that needs it.
-#[derive(Clone, Debug)]
-pub enum Blob {
-    /// An engine start.
-    Start(Box<RiskStart>),
-    /// Limits that a [`RiskCommand::TakeLimits`] takes.
-    Limits(Box<LimitsTable>),
-    /// What a [`RiskCommand::TakeOverride`] takes.
-    Override(Override),
-}
-
-binary_enum!(Blob { 0 = Start(start), 1 = Limits(limits), 2 = Override(entry) });
-
-impl<T: Binary> Binary for Box<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        (**self).put(out);
-    }
-
-    fn take(from: &mut &[u8]) -> Option<Self> {
-        T::take(from).map(Self::new)
-    }
-}
-
-/// Where replay and journal part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// What the journal has; none where the stage wrote more than was written live.
-    pub recorded: Option<Entry>,
-    /// What the stage wrote in replay; none where it wrote less.
-    pub replayed: Option<Entry>,
-}
-
 /// Risk under replay.
 pub struct RiskReplay {
     risk: Risk,
-    drain: Drain,
-    /// Entries of the cycle that is being read.
-    cycle: Vec<Entry>,
-    written: Vec<Entry>,
+    cycle: Cycle,
     limits: VecDeque<Box<LimitsTable>>,
     overrides: VecDeque<Override>,
     /// Whether verdicts are those that were recorded.
@@ -167,20 +110,18 @@ impl RiskReplay {
     ///
     /// # Errors
     /// What of the configuration does not fit.
-    pub fn new(start: &RiskStart) -> Result<Self, RiskConfigError> {
-        let (outer, inner) = lanes(start.venues, start.shards);
+    pub fn new(start: &EngineStart) -> Result<Self, RiskConfigError> {
+        let (outer, inner) = lanes(start.venues, start.shard_count());
         let mut risk = Risk::new(&start.config, inner, KillSwitch::new(), Shared::<RiskCounters>::default())?;
         for &(venue, (asset, amount)) in &start.balances {
             risk.start_balance(venue, asset, amount);
         }
-        let (tap, drain) = Tap::new();
+        let (tap, drain) = Tap::roomy();
         let mut risk = risk.with_journal(tap);
         risk.foretell(&Event::Cycle);
         Ok(Self {
             risk,
-            drain,
-            cycle: Vec::new(),
-            written: Vec::new(),
+            cycle: Cycle::new(drain),
             limits: VecDeque::new(),
             overrides: VecDeque::new(),
             is_following: false,
@@ -227,9 +168,9 @@ impl RiskReplay {
     /// # Errors
     /// The first difference.
     pub fn next(&mut self, entry: &Entry) -> Result<(), Box<Difference>> {
-        let is_next = entry.event == Event::Cycle && !self.cycle.is_empty();
-        let outcome = if is_next { self.run(false) } else { Ok(()) };
-        self.cycle.push(*entry);
+        let is_over = self.cycle.is_over_with(entry);
+        let outcome = if is_over { self.run(false) } else { Ok(()) };
+        self.cycle.entries.push(*entry);
         outcome
     }
 
@@ -238,31 +179,26 @@ impl RiskReplay {
     /// # Errors
     /// The first difference.
     pub fn finish(&mut self) -> Result<(), Box<Difference>> {
-        if self.cycle.is_empty() { Ok(()) } else { self.run(true) }
+        if self.cycle.entries.is_empty() { Ok(()) } else { self.run(true) }
     }
 
     fn run(&mut self, is_last: bool) -> Result<(), Box<Difference>> {
-        let Some(first) = self.cycle.first().copied() else { return Ok(()) };
-        let cycle = std::mem::take(&mut self.cycle);
-        cycle.iter().for_each(|entry| self.feed(&entry.event));
-        self.cycle = cycle;
+        let Some(first) = self.cycle.entries.first().copied() else { return Ok(()) };
+        let entries = std::mem::take(&mut self.cycle.entries);
+        entries.iter().for_each(|entry| self.feed(&entry.event));
+        self.cycle.entries = entries;
         self.risk.poll(first.at);
         self.empty();
         if self.is_following {
-            let lost = self.cycle.iter().find(|entry| self.is_lost(entry)).copied();
-            self.cycle.clear();
+            self.cycle.take_written();
+            let lost = self.cycle.entries.iter().find(|entry| self.is_lost(entry)).copied();
+            self.cycle.entries.clear();
             return match lost {
                 Some(entry) => Err(Box::new(Difference { recorded: Some(entry), replayed: None })),
                 None => Ok(()),
             };
         }
-        let (recorded, replayed) = (&self.cycle, &self.written);
-        let outcome = (0..recorded.len().max(replayed.len()))
-            .map(|place| Difference { recorded: recorded.get(place).copied(), replayed: replayed.get(place).copied() })
-            .find(|pair| pair.recorded != pair.replayed)
-            .filter(|pair| !(is_last && is_cut(pair, &self.cycle)));
-        self.cycle.clear();
-        outcome.map_or(Ok(()), |difference| Err(Box::new(difference)))
+        self.cycle.compare(is_last)
     }
 
     /// Whether an entry says that an order was sent that risk does not hold as it was sent.
@@ -301,9 +237,7 @@ impl RiskReplay {
 
     /// Takes out of the lanes what risk put in.
     fn empty(&mut self) {
-        let Self { drain, written, lanes, .. } = self;
-        written.clear();
-        drain.drain(|entry| written.push(*entry));
+        let Self { lanes, .. } = self;
         lanes.gateway_orders.iter_mut().for_each(|lane| _ = lane.drain(u64::MAX, |_| {}));
         lanes.gateway_cancels.iter_mut().for_each(|lane| _ = lane.drain(u64::MAX, |_| {}));
         lanes.updates.iter_mut().for_each(|lane| _ = lane.drain(u64::MAX, |_| {}));
@@ -320,15 +254,4 @@ fn send<T: Copy + Send + Sync + 'static>(
     message: T,
 ) -> Result<(), crate::pipeline::lane::Full> {
     lanes.get_mut(usize::from(place)).map_or(Ok(()), |lane| lane.try_send(message))
-}
-
-/// Whether a cycle that a crash cut short has, up to where it was cut, nothing else than replay came to. What was taken
-/// behind the cut is missing, so from there on they may differ.
-fn is_cut(difference: &Difference, cycle: &[Entry]) -> bool {
-    let newest = cycle.last().map_or(0, |entry| entry.sequence);
-    match (difference.recorded, difference.replayed) {
-        (None, Some(_)) => true,
-        (Some(recorded), _) => recorded.sequence == newest && matches!(recorded.event, Event::Full { .. }),
-        _ => false,
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::client::{PAGE_ROWS, Rows, VenueClient};
 use super::limits::{instruments_of, money};
+use crate::backtest::InstanceStart;
 use crate::config::{Config, KeyKind, StrategyConfig, bar_interval_ns};
 use crate::feed::FeedConfig;
 use crate::feed::depth_sync::DepthRule;
@@ -53,6 +54,8 @@ pub struct Facts {
 pub struct Assembly {
     /// The machine's configuration.
     pub machine: MachineConfig,
+    /// What each strategy was built from, by id: for the journal.
+    pub instances: Vec<InstanceStart>,
     /// Bars of the past, by instrument.
     pub warm_ups: Vec<WarmUp>,
 }
@@ -196,7 +199,7 @@ pub fn assemble(
             (shard, Vec::new())
         })
         .collect();
-    let mut shard_of_strategy = Vec::new();
+    let (mut shard_of_strategy, mut starts) = (Vec::new(), Vec::new());
     let mut warm_ups: BTreeMap<InstrumentId, Vec<(u64, &'static str, u32)>> = BTreeMap::new();
     for (index, strategy) in config.strategies.iter().enumerate() {
         let key = format!("strategies[{index}]");
@@ -208,7 +211,8 @@ pub fn assemble(
             instruments_of(config, strategy, instruments).map(|(_, instrument)| *instrument).collect();
         let shard = strategy.shard.unwrap_or(index % config.engine.shards);
         match instance(strategy, id, &of_strategy) {
-            Ok(instance) => {
+            Ok((instance, start)) => {
+                starts.push(start);
                 if let Some((_, instances)) = shards.get_mut(shard) {
                     instances.push(instance);
                 }
@@ -295,11 +299,15 @@ pub fn assemble(
         balances: facts.balances.clone(),
         facts: None,
     };
-    Ok(Assembly { machine, warm_ups: join_warm_ups(instruments, &warm_ups) })
+    Ok(Assembly { machine, instances: starts, warm_ups: join_warm_ups(instruments, &warm_ups) })
 }
 
-/// One instance of a strategy.
-fn instance(strategy: &StrategyConfig, id: StrategyId, instruments: &[Instrument]) -> Result<Instance, Vec<String>> {
+/// One instance of a strategy, and what it was built from.
+fn instance(
+    strategy: &StrategyConfig,
+    id: StrategyId,
+    instruments: &[Instrument],
+) -> Result<(Instance, InstanceStart), Vec<String>> {
     let Some(entry) = registry::find(&strategy.kind) else {
         return Err(vec![format!("kind: there is no {:?}", strategy.kind)]);
     };
@@ -309,15 +317,27 @@ fn instance(strategy: &StrategyConfig, id: StrategyId, instruments: &[Instrument
     let setup = Setup { strategy: id, instruments, capital, bar_interval_ms };
     let built = entry.build(&strategy.params, &setup);
     let built = built.map_err(|errors| errors.iter().map(|error| format!("params: {error}")).collect::<Vec<_>>())?;
-    Ok(Instance {
+    let start = InstanceStart {
+        id,
+        kind: entry.metadata.kind.to_owned(),
+        file_hash: entry.file_hash,
+        params: strategy.params.to_string(),
+        instruments: instruments.iter().map(|instrument| instrument.id).collect(),
+        capital,
+        bar_interval_ms,
+        is_quarantined: false,
+        resumed: None,
+    };
+    let instance = Instance {
         id,
         name: strategy.name.clone(),
         strategy: built,
-        instruments: instruments.iter().map(|instrument| instrument.id).collect(),
+        instruments: start.instruments.clone(),
         bar_interval_ms,
         capital,
         is_quarantined: false,
-    })
+    };
+    Ok((instance, start))
 }
 
 /// For each instrument the shortest interval that any strategy wants, and enough of its bars for all of them.

@@ -114,10 +114,11 @@ pub async fn run(
         instance.is_quarantined = watched.quarantined.contains_key(&instance.name);
     }
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
-    let start = Start::of(&assembly.machine, &names, &facts);
+    let start = Start::of(&assembly.machine, &assembly.instances, &names, &facts);
     let page = journaling::order_page(&data)?;
-    let (machine, tap) = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?.with_journal(page);
-    let recorder = opened.start(config, start, tap, clock.now()).map_err(|error| vec![error])?;
+    let machine = pipeline::build(assembly.machine, &clock, kill, heartbeats.clone())?;
+    let (machine, taps) = machine.with_journal(page, config.engine.journal_market_data);
+    let recorder = opened.start(config, start, taps, clock.now()).map_err(|error| vec![error])?;
     let (running, ends, counters) = machine.start(&config.layout(), config.idle())?;
     for (name, core) in &running.plan {
         info!("hot thread {name}{}", core.map(|core| format!(", pinned to core {core}")).unwrap_or_default());

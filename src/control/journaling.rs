@@ -4,17 +4,18 @@ use super::assemble::Facts;
 use super::data_dir::DataDir;
 use super::identity;
 use super::names::Names;
-use crate::backtest::{Blob, History, RiskStart};
+use crate::backtest::{Blob, EngineStart, History, InstanceStart};
 use crate::config::Config;
 use crate::gateway::OpenOrder;
 use crate::journal::{
-    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, RISK_STAGE, Recorder, Recovered,
-    ScanOptions, crash, epochs, recover,
+    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Recorder, Recovered, ScanOptions,
+    crash, epochs, recover,
 };
 use crate::pipeline::MachineConfig;
 use crate::pipeline::order_page::{OrderPage, PagedOrder};
 use crate::pipeline::tap::Drain;
 use crate::risk::{OrderFacts, Renaming, RiskFacts};
+use crate::strategy::runner::{Instance, ShardConfig};
 use crate::types::{
     Binary, ClientOrderId, DenialReason, InstrumentId, Instruments, OrderStatus, OrderType, Price, Quantity,
     StrategyId, Timestamp,
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
-pub const SCHEMA: u64 = 1;
+pub const SCHEMA: u64 = 2;
 
 /// Where and how a run keeps its journal.
 #[derive(Clone, Debug)]
@@ -136,11 +137,17 @@ impl Opened {
         self.recovered.end.epoch
     }
 
-    /// Begins a new epoch in it, writes down what this engine start begins with, and records risk's tap from then on.
+    /// Begins a new epoch in it, writes down what this engine start begins with, and records the stages' taps from then on.
     ///
     /// # Errors
     /// What the disk or the system refuses, in words.
-    pub fn start(self, config: &Config, start: Start, risk: Drain, now: Timestamp) -> Result<Recorder, String> {
+    pub fn start(
+        self,
+        config: &Config,
+        start: Start,
+        taps: Vec<(u16, Drain)>,
+        now: Timestamp,
+    ) -> Result<Recorder, String> {
         let folder = self.options.folder.display().to_string();
         let words = |error: JournalError| format!("{folder}: {error}");
         let segment_bytes = self.options.segment_bytes;
@@ -158,7 +165,7 @@ impl Opened {
             boot_id: boot_id(),
         };
         let log = Log::open(self.disk, sizes, identity, self.recovered).map_err(words)?;
-        let recorder = Recorder::start(log, vec![(RISK_STAGE, risk)], |error| {
+        let recorder = Recorder::start(log, taps, |error| {
             error!("JOURNAL: {error}; no new orders, everything is canceled");
         });
         let recorder = recorder.map_err(|error| format!("the thread that writes the journal: {error}"))?;
@@ -270,7 +277,7 @@ fn sent(paged: &PagedOrder, facts: &RiskFacts) -> OrderFacts {
 }
 
 /// What the ids of an earlier start are in this run, by name.
-fn renaming(start: &RiskStart, names: &Names, instruments: &Instruments) -> Renaming {
+fn renaming(start: &EngineStart, names: &Names, instruments: &Instruments) -> Renaming {
     let assets = start.config.instruments.assets().iter();
     Renaming {
         strategies: start.names.strategies.iter().map(|name| names.strategy(name)).collect(),
@@ -295,18 +302,23 @@ fn read(
 }
 
 /// What an engine start begins with, for the journal.
-pub struct Start(RiskStart);
+pub struct Start(EngineStart);
 
 impl Start {
-    /// Of a machine that is about to be built.
+    /// Of a machine that is about to be built. `instances` is what each strategy was built from, by id.
     #[must_use]
-    pub fn of(machine: &MachineConfig, names: &Names, facts: &Facts) -> Self {
+    pub fn of(machine: &MachineConfig, instances: &[InstanceStart], names: &Names, facts: &Facts) -> Self {
         let count = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
-        Self(RiskStart {
+        let start = |instance: &Instance| {
+            let start = instances.get(instance.id.index())?.clone();
+            Some(InstanceStart { is_quarantined: instance.is_quarantined, ..start })
+        };
+        let of_shard = |(_, own): &(ShardConfig, Vec<Instance>)| own.iter().filter_map(start).collect();
+        Self(EngineStart {
             config: machine.risk.clone(),
             balances: machine.balances.iter().map(|&(venue, asset, amount)| (venue, (asset, amount))).collect(),
             venues: count(machine.venues.len()),
-            shards: count(machine.shards.len()),
+            shards: machine.shards.iter().map(of_shard).collect(),
             names: names.clone(),
             firsts: facts.first_orders.iter().copied().zip(facts.first_trades.iter().copied()).collect(),
             facts: machine.facts.clone(),

@@ -1,7 +1,8 @@
 //! `gannet replay`: a journal through the same stages again.
 
-use crate::backtest::{FirstDifference, History};
-use crate::journal::{Disk, FolderDisk, Reader};
+use crate::backtest::{FirstDifference, History, Stop, StopReason};
+use crate::journal::{Disk, FolderDisk, JournalStage, Reader};
+use crate::types::StrategyId;
 use clap::Args;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -16,10 +17,11 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   gannet replay gannet-data/journal             does the same code come to the same decisions again?
-  gannet replay gannet-data/journal --json      {\"identical\":true,\"records\":N,\"orders\":N,\"first_difference\":null}
+  gannet replay gannet-data/journal --json      {\"identical\":true,\"records\":N,\"orders\":N,\"first_difference\":null,…}
   gannet replay DIR --until 81230               only the records up to this sequence
-It writes nothing and takes no lock: the journal of a running engine can be replayed up to its newest record.
-Ends with exit code 1 where anything differs.")]
+Risk is replayed whole, each shard up to where market data was left out, and not at all where the file of one of its
+strategies is another than it was: both are told, and are no difference. It writes nothing and takes no lock: the journal
+of a running engine can be replayed up to its newest record. Ends with exit code 1 where anything differs.")]
 pub struct ReplayArgs {
     /// The journal's folder.
     #[arg(value_name = "DIR")]
@@ -45,26 +47,69 @@ struct Outcome {
     first_difference: Option<Shown>,
     /// Why replay stopped before the end, where it did.
     problem: Option<String>,
+    /// Risk and the shards.
+    stages: Vec<Stage>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct Shown {
     epoch: u32,
     sequence: u64,
-    stage: &'static str,
+    stage: String,
+    /// Which strategy's order it concerns, where it concerns one.
+    strategy: Option<String>,
     recorded: String,
     replayed: String,
 }
 
+/// What was replayed of a stage.
+#[derive(Clone, Debug, Serialize)]
+struct Stage {
+    stage: String,
+    records: u64,
+    /// Those of them that were replayed.
+    replayed: u64,
+    /// Where it was not replayed further, by engine start.
+    stopped: Vec<Stopped>,
+}
+
+/// Where replay of a shard ended before the engine did.
+#[derive(Clone, Debug, Serialize)]
+struct Stopped {
+    epoch: u32,
+    sequence: u64,
+    /// `gap`, `edited` or `refused`.
+    reason: &'static str,
+    /// Because of which strategy, where it is because of one.
+    strategy: Option<String>,
+    detail: String,
+}
+
+impl Stopped {
+    fn of(stop: &Stop) -> Self {
+        let (reason, detail) = match &stop.reason {
+            StopReason::Gap { count } => ("gap", format!("{count} entries were left out")),
+            StopReason::Edited => ("edited", "its file is not the one that this program was built with".to_owned()),
+            StopReason::Refused(problem) => ("refused", problem.clone()),
+        };
+        let Stop { epoch, seq, strategy, .. } = stop;
+        Self { epoch: *epoch, sequence: *seq, reason, strategy: strategy.clone(), detail }
+    }
+}
+
 impl Shown {
-    fn of(first: &FirstDifference) -> Self {
+    fn of(first: &FirstDifference, history: &History) -> Self {
         let text = |entry: Option<crate::types::Entry>| {
             entry.map_or_else(|| "nothing".to_owned(), |entry| format!("{} {:?}", entry.sequence, entry.event))
         };
         Self {
             epoch: first.epoch,
             sequence: first.seq,
-            stage: "risk",
+            stage: first.stage.to_string(),
+            strategy: history
+                .start()
+                .filter(|_| first.strategy != StrategyId::NONE)
+                .map(|start| start.strategy_name(first.strategy)),
             recorded: text(first.difference.recorded),
             replayed: text(first.difference.replayed),
         }
@@ -106,8 +151,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
         records: history.records,
         starts: history.starts,
         orders: history.orders,
-        first_difference: history.difference.as_ref().map(Shown::of),
+        first_difference: history.difference.as_ref().map(|first| Shown::of(first, &history)),
         problem: history.problem.clone(),
+        stages: stages(&history),
     };
     let mut out = std::io::stdout().lock();
     let written = if args.json {
@@ -124,14 +170,46 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
         )
     };
     written.map_err(|error| words(&error))?;
+    if !args.json {
+        tell(&outcome, &mut out).map_err(|error| words(&error))?;
+    }
     match (&outcome.first_difference, &outcome.problem) {
         (None, None) => Ok(()),
         (Some(first), _) => Err(vec![format!(
-            "replay differs at sequence {} of epoch {}, stage {}:\n  recorded: {}\n  replayed: {}",
-            first.sequence, first.epoch, first.stage, first.recorded, first.replayed
+            "replay differs at sequence {} of epoch {}, stage {}{}:\n  recorded: {}\n  replayed: {}",
+            first.sequence,
+            first.epoch,
+            first.stage,
+            first.strategy.as_ref().map(|name| format!(", strategy {name}")).unwrap_or_default(),
+            first.recorded,
+            first.replayed
         )]),
         (None, Some(problem)) => Err(words(problem)),
     }
+}
+
+/// Risk and the shards, with where replay of them ended early.
+fn stages(history: &History) -> Vec<Stage> {
+    let is_stage = |stage: &JournalStage| matches!(stage, JournalStage::Risk | JournalStage::Shard(_));
+    let of = |stage: &JournalStage| {
+        let summary = history.stages.get(stage).copied().unwrap_or_default();
+        let stopped = history.stops.iter().filter(|stop| stop.stage == *stage).map(Stopped::of).collect();
+        Stage { stage: stage.to_string(), records: summary.records, replayed: summary.replayed, stopped }
+    };
+    history.stages.keys().filter(|stage| is_stage(stage)).map(of).collect()
+}
+
+/// What there is to say of the stages.
+fn tell(outcome: &Outcome, out: &mut impl Write) -> std::io::Result<()> {
+    for Stage { stage, records, replayed, stopped } in &outcome.stages {
+        writeln!(out, "  {stage:<9} {replayed} of {records} records replayed")?;
+        for stop in stopped {
+            let strategy = stop.strategy.as_ref().map(|name| format!(", strategy {name}")).unwrap_or_default();
+            let (epoch, sequence, detail) = (stop.epoch, stop.sequence, &stop.detail);
+            writeln!(out, "    up to sequence {sequence} of epoch {epoch}{strategy}: {detail}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Records a second, rounded.

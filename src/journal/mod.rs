@@ -66,6 +66,7 @@ mod reserve;
 mod scan;
 mod segment;
 mod snapshots;
+mod stages;
 mod verify;
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ pub use reader::Reader;
 pub use record::{
     Flaw, JOURNAL_STAGE, OWN_KINDS, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RECOVERED_TORN, Record, STAGES_MAX, Stamp,
 };
-pub use recorder::{BLOB_KIND, BYTES_VERSION, COLD_STAGE, Journal, RISK_STAGE, Recorder, append_entry};
+pub use recorder::{BLOB_KIND, BYTES_VERSION, Journal, Recorder, append_entry};
 pub use recovery::{Recovered, recover};
 pub use reserve::Space;
 pub use scan::{End, Progress, ScanOptions, Torn};
@@ -93,4 +94,5 @@ pub use snapshots::{
     PassedOver, SNAPSHOT_BYTES_MAX, SNAPSHOTS_KEPT_MIN, Snapshot, newest_snapshot, prune_snapshots, verified_snapshots,
     write_snapshot,
 };
+pub use stages::{COLD_STAGE, JournalStage, RISK_STAGE, SHARDS_MAX, shard_stage};
 pub use verify::{Report, Verdict, verify};

@@ -9,6 +9,7 @@ use super::error::JournalError;
 use super::log::Log;
 use super::record::Stamp;
 use super::reserve::Space;
+use super::stages::COLD_STAGE;
 use crate::pipeline::tap::{Drain, Gauge};
 use crate::types::{Binary, Entry};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -30,10 +31,6 @@ const WAITING: usize = 64;
 /// How long a payload may take to reach the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The stage under which the risk stage's entries stand.
-pub const RISK_STAGE: u16 = 0;
-/// The stage under which payloads of the cold plane stand.
-pub const COLD_STAGE: u16 = 254;
 /// The version of entries' and payloads' bytes.
 pub const BYTES_VERSION: u16 = 1;
 /// Records of this kind are parts of a payload: `u32` of the parts that follow, then the bytes. Entries' kinds are below.

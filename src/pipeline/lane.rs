@@ -9,7 +9,7 @@ use disruptor::{
     build_single_producer,
 };
 
-/// The largest lane: larger rings fall out of the cache.
+/// The largest lane between stages: larger rings fall out of the cache.
 pub const CAPACITY_MAX: usize = 4_096;
 
 /// The lane was full; the message was not taken. What then happens is stated per lane in [`Outcome`].
@@ -39,7 +39,8 @@ pub enum Outcome {
 // Where each outcome is tested, in order: `feed/tests.rs` and `feed/outbox.rs`; `strategy/shard_tests.rs` for the
 // shard's three; `risk/tests/lanes.rs` for the gateway's orders and cancels; `gateway/tests/orders.rs` for reports;
 // `risk/tests/lanes.rs` for updates and positions; `gateway/tests/orders.rs` for sent orders; `feed/tests.rs` for notices
-// and requests; `control/plane.rs` for commands, snapshots and history.
+// and requests; `control/plane.rs` for commands, snapshots and history;
+// `pipeline/tap.rs` for the journal's.
 pub const OUTCOMES: &[(&str, Outcome)] = &[
     ("feed → shard: market", Outcome::Conflate),
     ("shard → risk: orders", Outcome::Deny),
@@ -56,6 +57,7 @@ pub const OUTCOMES: &[(&str, Outcome)] = &[
     ("control → stage: commands", Outcome::Wait),
     ("control → feed: snapshots and history", Outcome::Wait),
     ("stage → control: requests", Outcome::KeepNewest),
+    ("stage → journal: market data", Outcome::DropCounted),
 ];
 
 /// The sending end of a lane.
@@ -79,6 +81,14 @@ pub fn lane<T: Copy + Default + Send + Sync + 'static>(capacity: usize) -> (Send
 pub fn lane_of<T: Copy + Send + Sync + 'static>(capacity: usize, empty: fn() -> T) -> (Sender<T>, Receiver<T>) {
     let capacity = capacity.clamp(2, CAPACITY_MAX).next_power_of_two();
     let (poller, builder) = build_single_producer(capacity, empty, BusySpin).new_event_poller();
+    (Sender { producer: builder.build() }, Receiver { poller })
+}
+
+/// As [`lane`], and as large as is asked for, above [`CAPACITY_MAX`] too; who makes one says why.
+#[must_use]
+pub fn roomy_lane<T: Copy + Default + Send + Sync + 'static>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let capacity = capacity.max(2).next_power_of_two();
+    let (poller, builder) = build_single_producer(capacity, T::default, BusySpin).new_event_poller();
     (Sender { producer: builder.build() }, Receiver { poller })
 }
 

@@ -10,17 +10,21 @@
 //! threads. What the cold plane holds of it is [`ColdEnds`].
 
 pub mod clock;
+pub mod digest;
 pub mod heartbeat;
 pub mod idle;
 pub mod lane;
 pub mod order_page;
+pub mod outlet;
 pub mod stage;
 pub mod tap;
+mod tape;
 #[allow(clippy::disallowed_macros, reason = "cold: plans before any thread starts; its loop uses none")]
 pub mod threads;
 
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
+use crate::journal::{RISK_STAGE, SHARDS_MAX, shard_stage};
 use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
 use crate::risk::{
     KillScope, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskFacts, RiskLanes, approved_lane,
@@ -386,21 +390,34 @@ pub struct Running {
 }
 
 impl Machine {
-    /// From now on what the stages take and decide is written down; the other end is for the thread that writes the log.
-    /// Orders are kept in the page before they are sent.
+    /// From now on what risk and the shards take and decide is written down, market data only where `keeps_market`. The
+    /// other ends are for the thread that writes the log, each with the number of its stage. Orders are kept in the page
+    /// before they are sent.
     #[must_use]
-    pub fn with_journal(mut self, page: OrderPage) -> (Self, Drain) {
-        let (tap, drain) = Tap::new();
-        let mut ends = Some((tap, page));
-        let attach = |stage| match (stage, ends.take()) {
-            (HotStage::Risk(risk), Some((tap, page))) => HotStage::Risk(risk.with_journal(tap).with_order_page(page)),
-            (stage, kept) => {
-                ends = kept;
-                stage
+    pub fn with_journal(mut self, page: OrderPage, keeps_market: bool) -> (Self, Vec<(u16, Drain)>) {
+        let (mut page, mut shards, mut drains) = (Some(page), 0..SHARDS_MAX, Vec::new());
+        let mut tapped = |number| {
+            let (tap, drain) = Tap::new();
+            drains.push((number, drain));
+            tap.keeping_market(keeps_market)
+        };
+        let attach = |stage| match stage {
+            HotStage::Risk(risk) => {
+                let risk = risk.with_journal(tapped(RISK_STAGE));
+                HotStage::Risk(match page.take() {
+                    Some(page) => risk.with_order_page(page),
+                    None => risk,
+                })
             }
+            HotStage::Shard(shard) => match shards.next() {
+                Some(number) => HotStage::Shard(shard.with_journal(tapped(shard_stage(number)))),
+                // A configuration has fewer.
+                None => HotStage::Shard(shard),
+            },
+            stage => stage,
         };
         self.stages = self.stages.into_iter().map(attach).collect();
-        (self, drain)
+        (self, drains)
     }
 
     /// Puts the stages on threads. Everything that can be wrong with the layout is found before the first one starts.

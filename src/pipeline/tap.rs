@@ -1,24 +1,27 @@
 //! The tap: a stage's end of its journal lane.
 //!
 //! A stage copies into it what it takes and what it decides ([`Event`]); a thread of its own drains it into the log. The
-//! stage never waits for that thread: where there is no room, entries are left out and counted, and long before that
-//! [`Tap::health`] tells the stage to send no new orders.
+//! stage never waits for that thread: where there is no room, entries are left out and counted, market data long before
+//! anything else, and [`Tap::health`] tells the stage in time to send no new orders.
 
-use super::lane::{Receiver, Sender, lane};
-use crate::types::{Entry, Event, JournalHealth, Timestamp};
+use super::lane::{Receiver, Sender, roomy_lane};
+use super::tape::{ENTRY_WORDS_MAX, Packed, Unpacking, scratch};
+use crate::types::{Entry, Event, JournalHealth, MarketMessage, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Entries that a journal lane holds. It is written round and round by the stage and read by another core, so that no
-/// larger one would be faster; it is a burst's worth of what 1 ms brings.
-pub const CAPACITY: u64 = 4_096;
-/// Entries that only reports, cancels and commands may use.
-const RESERVE: u64 = 2_048;
+/// Words that a journal lane holds: half a megabyte, 8,000 cycles of one quote each or six depth snapshots. It is
+/// larger than any lane between stages because it is only ever appended to: whatever its size, each cache line of it comes
+/// back from the thread that read it. Smaller, the snapshots that come when books are built would not fit, nor what comes
+/// while that thread is kept from its core for some milliseconds. Larger, it would push all else out of the cache.
+pub const CAPACITY_WORDS: u64 = 65_536;
+/// Words of a lane that is emptied only after each cycle, as in replay: more than a cycle ever writes.
+const ROOMY_WORDS: u64 = 1 << 20;
 
 /// What the thread that drains a tap tells the stage.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Entries that it took out of the lane.
+    /// Words that it took out of the lane.
     taken: AtomicU64,
     /// The disk has no room for new orders.
     is_short: AtomicBool,
@@ -28,22 +31,33 @@ struct Shared {
 
 /// The stage's end.
 pub struct Tap {
-    lane: Option<Sender<Entry>>,
+    lane: Option<Sender<u64>>,
     shared: Arc<Shared>,
-    /// Entries in the lane or taken out of it.
-    sequence: u64,
+    packed: Box<Packed>,
+    scratch: Vec<u8>,
+    /// Words that the lane holds.
+    capacity: u64,
+    /// Words in the lane or taken out of it.
+    words: u64,
     /// Entries of [`Event::is_taken`] kind.
     taken: u64,
-    /// Entries that there was no room for, since the newest that there was.
+    /// Entries that were left out since the newest that was not.
     lost: u64,
     now: Timestamp,
     is_open: bool,
+    /// Whether market data is written down at all.
+    keeps_market: bool,
 }
 
 /// The other end: of the thread that takes the entries away.
 pub struct Drain {
-    lane: Receiver<Entry>,
+    lane: Receiver<u64>,
+    unpacking: Unpacking,
     gauge: Gauge,
+    /// The number of the newest entry.
+    sequence: u64,
+    /// The instant of the newest cycle.
+    at: Timestamp,
 }
 
 /// Tells the stage how the log fares: for the thread that writes it. Clones are the same.
@@ -57,21 +71,43 @@ impl Tap {
         Self {
             lane: None,
             shared: Arc::new(Shared::default()),
-            sequence: 0,
+            packed: Box::new(Packed::new()),
+            scratch: scratch(),
+            capacity: 0,
+            words: 0,
             taken: 0,
             lost: 0,
             now: Timestamp::UNKNOWN,
             is_open: false,
+            keeps_market: true,
         }
     }
 
     /// A tap and its other end.
     #[must_use]
     pub fn new() -> (Self, Drain) {
-        let (sender, receiver) = lane(usize::try_from(CAPACITY).unwrap_or(usize::MAX));
-        let tap = Self { lane: Some(sender), ..Self::none() };
+        Self::holding(CAPACITY_WORDS)
+    }
+
+    /// A tap that has room for all that a cycle can write, and its other end, which empties it after each: for replay.
+    #[must_use]
+    pub fn roomy() -> (Self, Drain) {
+        Self::holding(ROOMY_WORDS)
+    }
+
+    fn holding(capacity: u64) -> (Self, Drain) {
+        let (sender, receiver) = roomy_lane(usize::try_from(capacity).unwrap_or(usize::MAX));
+        let tap = Self { lane: Some(sender), capacity, ..Self::none() };
         let gauge = Gauge(Arc::clone(&tap.shared));
-        (tap, Drain { lane: receiver, gauge })
+        let (unpacking, at) = (Unpacking::default(), Timestamp::UNKNOWN);
+        (tap, Drain { lane: receiver, unpacking, gauge, sequence: 0, at })
+    }
+
+    /// The same, which writes market data down or, otherwise, counts it as left out.
+    #[must_use]
+    pub const fn keeping_market(mut self, keeps_market: bool) -> Self {
+        self.keeps_market = keeps_market;
+        self
     }
 
     /// A poll begins, at this instant.
@@ -86,12 +122,22 @@ impl Tap {
         self.is_open
     }
 
+    /// Whether the newest entries were left out. What follows cannot be replayed, so that there is no need to be exact.
+    #[must_use]
+    pub const fn is_behind(&self) -> bool {
+        self.lost > 0
+    }
+
     /// Something comes of this poll: its instant is written down, once.
     #[inline]
     pub fn touch(&mut self) {
         if !self.is_open {
             self.is_open = true;
-            self.put(Event::Cycle);
+            if self.lane.is_some() {
+                self.count(1);
+                self.packed.cycle(self.now);
+                self.publish();
+            }
         }
     }
 
@@ -99,39 +145,89 @@ impl Tap {
     #[inline]
     pub fn write(&mut self, event: Event) {
         self.touch();
-        self.put(event);
+        if self.lane.is_some() {
+            self.count(u64::from(event.is_taken()));
+            self.packed.bytes(&event, &mut self.scratch);
+            self.publish();
+        }
     }
 
-    /// How many entries of what was taken were written down.
+    /// Writes market data down that came by this lane, or counts it as left out.
+    #[inline]
+    pub fn write_market(&mut self, lane: u8, message: &MarketMessage) {
+        if self.lane.is_none() {
+            return;
+        }
+        if !self.keeps_market || self.room() < self.reserve() {
+            self.taken += 1;
+            self.lost += 1;
+            return;
+        }
+        self.touch();
+        self.count(1);
+        if !self.packed.market(lane, message) {
+            self.packed.bytes(&Event::Market { lane, message: *message }, &mut self.scratch);
+        }
+        self.publish();
+    }
+
+    /// How many entries of what was taken were written down or left out.
     #[must_use]
     pub const fn taken(&self) -> u64 {
         self.taken
     }
 
+    /// Counts what was taken, and tells first of what was left out before.
     #[inline]
-    fn put(&mut self, event: Event) {
-        let Some(lane) = &mut self.lane else { return };
-        self.taken += u64::from(event.is_taken());
+    fn count(&mut self, taken: u64) {
+        self.taken += taken;
         if self.lost > 0 {
-            let gap = Entry { sequence: self.sequence + 1, at: self.now, event: Event::Gap { count: self.lost } };
-            if lane.try_send(gap).is_err() {
-                self.lost += 1;
-                return;
-            }
-            (self.sequence, self.lost) = (self.sequence + 1, 0);
+            self.tell_gap();
         }
-        let entry = Entry { sequence: self.sequence + 1, at: self.now, event };
-        match lane.try_send(entry) {
-            Ok(()) => self.sequence += 1,
+    }
+
+    #[cold]
+    fn tell_gap(&mut self) {
+        // Only where what follows fits as well: a gap is told once.
+        if self.room() < 2 * ENTRY_WORDS_MAX as u64 {
+            return;
+        }
+        let count = std::mem::take(&mut self.lost);
+        self.packed.bytes(&Event::Gap { count }, &mut self.scratch);
+        self.publish();
+    }
+
+    /// Puts into the lane what is packed.
+    #[inline]
+    fn publish(&mut self) {
+        let Some(lane) = self.lane.as_mut().filter(|_| self.lost == 0) else {
+            self.lost += 1;
+            return;
+        };
+        let words = self.packed.words();
+        let mut next = words.iter().copied();
+        match lane.try_send_all(words.len(), || next.next().unwrap_or(0)) {
+            Ok(()) => self.words += words.len() as u64,
             Err(_) => self.lost += 1,
         }
     }
 
-    /// Entries that wait to be taken away; zero without a journal.
+    /// Words that wait to be taken away; zero without a journal.
     #[inline]
     #[must_use]
     pub fn backlog(&self) -> u64 {
-        self.sequence.saturating_sub(self.shared.taken.load(Ordering::Relaxed))
+        self.words.saturating_sub(self.shared.taken.load(Ordering::Relaxed))
+    }
+
+    /// Words that only reports, cancels and commands may use, not orders and market data.
+    #[inline]
+    const fn reserve(&self) -> u64 {
+        self.capacity / 2
+    }
+
+    #[inline]
+    fn room(&self) -> u64 {
+        self.capacity.saturating_sub(self.backlog())
     }
 
     /// What the stage may still do.
@@ -141,12 +237,12 @@ impl Tap {
         if self.lane.is_none() {
             return JournalHealth::Ample;
         }
-        let room = CAPACITY.saturating_sub(self.backlog());
-        if room == 0 || self.shared.is_gone.load(Ordering::Relaxed) {
+        let room = self.room();
+        if room < ENTRY_WORDS_MAX as u64 || self.shared.is_gone.load(Ordering::Relaxed) {
             JournalHealth::Gone
-        } else if room < RESERVE / 2 {
+        } else if room < self.reserve() / 2 {
             JournalHealth::Scarce
-        } else if room < RESERVE || self.shared.is_short.load(Ordering::Relaxed) {
+        } else if room < self.reserve() || self.shared.is_short.load(Ordering::Relaxed) {
             JournalHealth::Short
         } else {
             JournalHealth::Ample
@@ -156,10 +252,17 @@ impl Tap {
 
 impl Drain {
     /// Visits every entry that waits, and answers how many there were.
-    pub fn drain(&mut self, visit: impl FnMut(&Entry)) -> usize {
-        let count = self.lane.drain(u64::MAX, visit);
-        self.gauge.0.taken.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
-        count
+    pub fn drain(&mut self, mut visit: impl FnMut(&Entry)) -> usize {
+        let Self { lane, unpacking, gauge, sequence, at } = self;
+        let before = *sequence;
+        let words = lane.drain(u64::MAX, |word| {
+            let Some((event, instant)) = unpacking.take(*word) else { return };
+            *at = instant.unwrap_or(*at);
+            *sequence += 1;
+            visit(&Entry { sequence: *sequence, at: *at, event });
+        });
+        gauge.0.taken.fetch_add(u64::try_from(words).unwrap_or(0), Ordering::Relaxed);
+        usize::try_from(*sequence - before).unwrap_or(usize::MAX)
     }
 
     /// What tells the stage how the log fares.
@@ -184,11 +287,16 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{InstrumentId, MarketEvent, Quote};
 
     fn entries(drain: &mut Drain) -> Vec<Entry> {
         let mut entries = Vec::new();
         drain.drain(|entry| entries.push(*entry));
         entries
+    }
+
+    fn events(drain: &mut Drain) -> Vec<Event> {
+        entries(drain).iter().map(|entry| entry.event).collect()
     }
 
     #[test]
@@ -209,24 +317,65 @@ mod tests {
     #[test]
     fn what_had_no_room_is_counted_and_health_tells_before() {
         let (mut tap, mut drain) = Tap::new();
-        let mut healths = Vec::new();
-        for _ in 0..CAPACITY + 10 {
+        let (mut healths, mut written) = (Vec::new(), 0);
+        for _ in 0..CAPACITY_WORDS {
             if healths.last() != Some(&tap.health()) {
                 healths.push(tap.health());
             }
             tap.write(Event::Paused);
+            written += 1;
         }
         let all = [JournalHealth::Ample, JournalHealth::Short, JournalHealth::Scarce, JournalHealth::Gone];
         assert_eq!(healths, all);
-        assert_eq!(entries(&mut drain).len() as u64, CAPACITY);
+        let kept = entries(&mut drain).len() as u64;
+        // Of two words each, behind the cycle's own.
+        assert_eq!(kept, CAPACITY_WORDS / 2);
         assert_eq!(tap.health(), JournalHealth::Ample);
+        assert!(tap.is_behind());
         tap.write(Event::Paused);
-        let after: Vec<Event> = entries(&mut drain).iter().map(|entry| entry.event).collect();
-        assert_eq!(after, [Event::Gap { count: 11 }, Event::Paused], "the cycle's own entry is one of them");
+        assert!(!tap.is_behind());
+        assert_eq!(events(&mut drain), [Event::Gap { count: 1 + written - kept }, Event::Paused]);
         drain.gauge().set_short(true);
         assert_eq!(tap.health(), JournalHealth::Short);
         drain.gauge().set_gone();
         assert_eq!(tap.health(), JournalHealth::Gone);
         assert_eq!(Tap::none().health(), JournalHealth::Ample);
+    }
+
+    fn market(bid: i64) -> MarketMessage {
+        let quote = Quote { bid: crate::types::Price(bid), ..Quote::default() };
+        MarketMessage { instrument: InstrumentId(1), event: MarketEvent::Quote(quote) }
+    }
+
+    #[test]
+    fn market_data_makes_way_for_all_else() {
+        let (mut tap, mut drain) = Tap::new();
+        for bid in 0..20_000 {
+            tap.write_market(2, &market(bid));
+        }
+        assert_eq!(tap.health(), JournalHealth::Short);
+        for _ in 0..100 {
+            tap.write(Event::Paused);
+        }
+        let all = events(&mut drain);
+        let kept = all.iter().filter(|event| matches!(event, Event::Market { .. })).count() as u64;
+        assert_eq!(all[1], Event::Market { lane: 2, message: market(0) });
+        assert_eq!(all.len() as u64, 1 + kept + 1 + 100);
+        assert_eq!(all[1 + usize::try_from(kept).expect("few")], Event::Gap { count: 20_000 - kept });
+        assert!(kept * 7 < CAPACITY_WORDS / 2 + 7 && kept > 2_000, "{kept}");
+        assert_eq!(tap.taken(), 1 + 20_000 + 100);
+    }
+
+    #[test]
+    fn without_market_data_only_its_count_is_written() {
+        let (tap, mut drain) = Tap::new();
+        let mut tap = tap.keeping_market(false);
+        for now in 1..=3 {
+            tap.begin(Timestamp::from_nanos(now));
+            tap.write_market(0, &market(1));
+        }
+        assert_eq!(events(&mut drain), []);
+        tap.write(Event::Paused);
+        assert_eq!(events(&mut drain), [Event::Gap { count: 3 }, Event::Cycle, Event::Paused]);
     }
 }

@@ -5,14 +5,12 @@ use super::books::Books;
 use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::config::RiskConfig;
-use super::digest::Digest;
 use super::drift::Drift;
 use super::executions::Executions;
 use super::kill::{KillScope, KillSwitch, Kills};
 use super::latches::Latches;
 use super::limits::LimitsTable;
 use super::order_table::OrderTable;
-use super::outlet::Outlet;
 use super::overrides::{Override, Overrides};
 use super::own_book::OwnBook;
 use super::parents::Parents;
@@ -25,8 +23,10 @@ use super::repeats::Repeats;
 use super::resting::Resting;
 use super::sweep::Sweep;
 use crate::metrics::{RiskCounters, Shared};
+use crate::pipeline::digest::Digest;
 use crate::pipeline::lane::Sender;
 use crate::pipeline::order_page::OrderPage;
+use crate::pipeline::outlet::Outlet;
 use crate::pipeline::tap::Tap;
 use crate::types::{
     AssetId, CancelIntent, ClientOrderId, Denial, DenialReason, Event, InstrumentId, JournalHealth, Latch, Mark, Money,

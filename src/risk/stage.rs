@@ -95,7 +95,7 @@ impl Risk {
         self.core.follow();
     }
 
-    /// Entries that wait to be taken into the journal.
+    /// Words that wait to be taken into the journal.
     #[must_use]
     pub fn journal_backlog(&self) -> u64 {
         self.core.tap.backlog()

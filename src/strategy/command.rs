@@ -133,6 +133,7 @@ fn template_for(name: &str) -> Result<String, String> {
 }
 
 /// What names a strategy's file and type: the same text that the build script uses.
+#[allow(dead_code, reason = "not all of it is for both")]
 mod names {
     include!("names.rs");
 }

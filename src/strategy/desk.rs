@@ -596,6 +596,16 @@ impl Desk {
         true
     }
 
+    /// What it asked to be told of, in no order that means anything.
+    pub(super) fn timers(&self) -> &[Timestamp] {
+        &self.timers
+    }
+
+    /// How many ids of orders were given.
+    pub(super) const fn ids_used(&self) -> u64 {
+        self.sequence
+    }
+
     /// Takes the earliest timer that has passed at `now`.
     pub(super) fn take_timer(&mut self, now: Timestamp) -> Option<Timestamp> {
         let due = self.next_timer.filter(|&at| at <= now)?;

@@ -18,8 +18,11 @@ pub mod quoting;
 #[allow(clippy::disallowed_macros, reason = "cold: builds instances")]
 pub mod registry;
 pub mod runner;
+#[allow(clippy::disallowed_macros, reason = "cold: before a run and after it")]
+pub mod saved;
 #[allow(clippy::disallowed_macros, reason = "cold: checks configuration")]
 pub mod schema;
+mod state_hash;
 #[allow(clippy::disallowed_macros, clippy::panic, reason = "cold: fails the test it is used in")]
 pub mod testkit;
 
@@ -35,6 +38,7 @@ mod shard_tests;
 pub use brackets::{ArmedBracket, Bracket};
 pub use context::Context;
 pub use desk::{InstanceState, NewOrder, Tally, WorkingOrder};
+pub use saved::SavedState;
 
 use crate::book::Bar;
 use crate::types::{
@@ -49,8 +53,8 @@ pub mod prelude {
     pub use super::indicators::{Atr, Bollinger, Ema, Rsi, Sma, StandardDeviation};
     pub use super::quoting::Quoter;
     pub use super::{
-        ArmedBracket, Bracket, Compatibility, Context, FieldError, Handled, MarketType, Metadata, NewOrder, Setup,
-        Signal, SignalAction, Strategy, StrategyError, WorkingOrder, float_to_price, price_to_float,
+        ArmedBracket, Bracket, Compatibility, Context, FieldError, Handled, MarketType, Metadata, NewOrder, SavedState,
+        Setup, Signal, SignalAction, Strategy, StrategyError, WorkingOrder, float_to_price, price_to_float,
     };
     pub use crate::book::{Bar, DepthBook, Level};
     pub use crate::types::{
@@ -293,6 +297,23 @@ pub trait Strategy: Send + Sized + 'static {
     /// The field that does not fit the instruments, the capital or the other fields.
     fn new(params: &Self::Params, setup: &Setup) -> Result<Self, FieldError>;
 
+    /// What it wants to find again after a restart. Asked for after the last handler was called, never while it trades, so
+    /// that it may allocate. By default it begins afresh each time.
+    fn save(&self) -> Option<SavedState> {
+        None
+    }
+
+    /// Takes up what this very file saved in an earlier run, with the parameters of today: right after [`Strategy::new`],
+    /// before any handler. Orders that are open still are told like new ones; what came of others while the engine was down
+    /// never is. [`Strategy::on_start`] follows as always, with the bars of the past: those that are in the state already
+    /// are not to be counted again.
+    ///
+    /// # Errors
+    /// Why it does not fit. The instance then begins afresh.
+    fn resume(&mut self, _state: &SavedState) -> Result<(), FieldError> {
+        Err(FieldError::new("state", "is not kept by this strategy"))
+    }
+
     /// Called once, after the bars of the past are there ([`Context::bars`]) and before the first live event.
     ///
     /// # Errors
@@ -406,6 +427,19 @@ pub trait AnyStrategy: Send {
     /// # Errors
     /// What the handler answers.
     fn handle(&mut self, context: &mut Context, event: Event) -> Handled;
+
+    /// As [`Strategy::save`].
+    fn save(&self) -> Option<SavedState> {
+        None
+    }
+
+    /// As [`Strategy::resume`].
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    fn resume(&mut self, _state: &SavedState) -> Result<(), FieldError> {
+        Err(FieldError::new("state", "is not kept by this strategy"))
+    }
 }
 
 impl dyn AnyStrategy {
@@ -414,6 +448,14 @@ impl dyn AnyStrategy {
 }
 
 impl<S: Strategy> AnyStrategy for S {
+    fn save(&self) -> Option<SavedState> {
+        Strategy::save(self)
+    }
+
+    fn resume(&mut self, state: &SavedState) -> Result<(), FieldError> {
+        Strategy::resume(self, state)
+    }
+
     #[inline]
     fn handle(&mut self, context: &mut Context, event: Event) -> Handled {
         match event {

@@ -1,4 +1,5 @@
-// Included by the build script and by `gannet strategies new`, so that both mean the same names.
+// Included by the build script and by `gannet strategies new`, so that both mean the same names, and by tests of the
+// registry.
 
 /// `MeanReversion` for `mean_reversion`.
 pub fn camel_case(name: &str) -> String {
@@ -24,4 +25,11 @@ pub fn is_snake_case(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.split('_').all(is_word)
         && !RESERVED.contains(&name)
+}
+
+/// The hash of a strategy's file: FNV-1a of 128 bits, which is short enough to stand here.
+pub fn file_hash(text: &[u8]) -> [u8; 16] {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    text.iter().fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME)).to_be_bytes()
 }

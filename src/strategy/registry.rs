@@ -7,12 +7,18 @@ use std::sync::OnceLock;
 
 type Build = fn(&(dyn Any + Send), &Setup) -> Result<Box<dyn AnyStrategy>, FieldError>;
 
+/// Tells a strategy's file from every other, and from what it was before an edit. Not against somebody who means to
+/// deceive.
+pub type FileHash = [u8; 16];
+
 /// One strategy file.
 pub struct Entry {
     /// What it says of itself.
     pub metadata: Metadata,
     /// Its file, from the project's folder: `strategies/mean_reversion.rs`.
     pub file: &'static str,
+    /// The hash of that file as it was compiled; zeros where the build script did not see it.
+    pub file_hash: FileHash,
     schema: fn() -> Value,
     params: fn(&Value) -> Result<Box<dyn Any + Send>, FieldError>,
     build: Build,
@@ -25,6 +31,7 @@ impl Entry {
         Self {
             metadata: S::METADATA,
             file,
+            file_hash: [0; 16],
             schema: schema::of::<S::Params>,
             params: |value| {
                 let params = serde_json::from_value::<S::Params>(value.clone());
@@ -35,6 +42,13 @@ impl Entry {
                 None => Err(FieldError::new("", "parameters of another strategy")),
             },
         }
+    }
+
+    /// The same, of a file with this hash.
+    #[must_use]
+    pub const fn with_hash(mut self, file_hash: FileHash) -> Self {
+        self.file_hash = file_hash;
+        self
     }
 
     /// The JSON Schema of its parameters: draft 7, without references.
@@ -111,6 +125,11 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    #[allow(dead_code, reason = "the build script's")]
+    mod names {
+        include!("names.rs");
+    }
+
     #[test]
     fn every_file_is_an_entry_of_its_name() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/strategies");
@@ -120,6 +139,18 @@ mod tests {
         for entry in registry() {
             assert_eq!(entry.file, format!("strategies/{}.rs", entry.metadata.kind));
         }
+    }
+
+    #[test]
+    fn every_file_has_the_hash_of_its_text() {
+        for entry in registry() {
+            let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + entry.file);
+            assert_eq!(entry.file_hash, names::file_hash(&text.expect("the file")), "{}", entry.file);
+        }
+        // As published with the function: of nothing, and of "a".
+        let hash = |text: &[u8]| u128::from_be_bytes(names::file_hash(text));
+        assert_eq!(hash(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        assert_eq!(hash(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! itself, order updates, market data; then timers. What a handler wants is stamped with the market it was decided in
 //! and sent to risk before the next handler is called. `now` is the newest message's instant and never goes back; only
 //! a passed deadline moves it to the loop's clock.
+//!
+//! What it takes, and what its lanes to risk had room for, is all that it depends on: that is written down ([`Tap`]), and
+//! the same shard fed with it sends the same again. What it sends is not: risk writes down what it took.
 
 use super::context::Context;
 use super::desk::{Desk, Holding, InstanceState, Tally};
@@ -12,12 +15,16 @@ use super::{AnyStrategy, Event, FieldError, Signal};
 use crate::book::{Bar, BarSeries};
 use crate::metrics::{ShardCounters, Shared};
 use crate::pipeline::clock::Clock;
+use crate::pipeline::digest::Digest;
 use crate::pipeline::heartbeat::{self, Heartbeats};
 use crate::pipeline::lane::{Receiver, Sender};
+use crate::pipeline::outlet::Outlet;
 use crate::pipeline::stage::Stage;
+use crate::pipeline::tap::Tap;
+use crate::types::Event as Entry;
 use crate::types::{
     CancelIntent, ClientOrderId, Denial, DenialReason, InstrumentId, Instruments, Mark, MarketEvent, MarketMessage,
-    Money, Notice, NoticeCode, OrderIntent, OrderUpdate, ShardCommand, StrategyId, Timestamp,
+    Money, Notice, NoticeCode, OrderIntent, OrderUpdate, Outgoing, ShardCommand, StrategyId, Timestamp,
 };
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -129,10 +136,13 @@ struct Core {
     slots: Vec<Slot>,
     /// Index of an instance, by strategy id.
     slot_of: Vec<Option<u16>>,
-    orders: Sender<OrderIntent>,
-    cancels: Sender<CancelIntent>,
-    marks: Sender<Mark>,
+    orders: Outlet<OrderIntent>,
+    cancels: Outlet<CancelIntent>,
+    marks: Outlet<Mark>,
     notices: Notices,
+    tap: Tap,
+    /// After how many entries taken the state's hash is written down next.
+    hash_at: u64,
     counters: Shared<ShardCounters>,
     now: Timestamp,
     cycle_ns: Timestamp,
@@ -164,6 +174,9 @@ impl Budget {
         self.timed_cycles_left > 0
     }
 }
+
+/// How often the state's hash is written down, in entries taken.
+const HASH_EVERY: u64 = 65_536;
 
 /// The stage.
 pub struct Shard {
@@ -204,10 +217,12 @@ impl Shard {
             markets: Markets::default(),
             slots: Vec::with_capacity(instances.len()),
             slot_of: Vec::new(),
-            orders: lanes.orders,
-            cancels: lanes.cancels,
-            marks: lanes.marks,
+            orders: Outlet::new(lanes.orders, Outgoing::Intents),
+            cancels: Outlet::new(lanes.cancels, Outgoing::CancelIntents),
+            marks: Outlet::new(lanes.marks, Outgoing::Marks),
             notices: Notices { sender: lanes.notices, counters: counters.clone() },
+            tap: Tap::none(),
+            hash_at: HASH_EVERY,
             counters,
             now: Timestamp::UNKNOWN,
             cycle_ns: Timestamp::UNKNOWN,
@@ -257,6 +272,22 @@ impl Shard {
         self
     }
 
+    /// The same shard, which writes down what it takes.
+    #[must_use]
+    pub fn with_journal(mut self, tap: Tap) -> Self {
+        self.core.tap = tap;
+        self
+    }
+
+    /// Replay: tells, before a poll, what it will find that no lane carries: which of its lanes to risk are full.
+    pub fn foretell(&mut self, event: &Entry) {
+        if let Entry::Full { lane, sent } = *event {
+            self.core.orders.take_only(lane, sent);
+            self.core.cancels.take_only(lane, sent);
+            self.core.marks.take_only(lane, sent);
+        }
+    }
+
     /// Where it says whose handler runs.
     #[must_use]
     pub const fn mark(&self) -> &heartbeat::Mark {
@@ -299,17 +330,15 @@ impl Shard {
 impl Stage for Shard {
     fn poll(&mut self, now: Timestamp) -> usize {
         let core = &mut self.core;
-        core.cycle_ns = core.cycle_ns.max(now);
-        let mut done = self.commands.drain(u64::MAX, |command| match command {
-            ShardCommand::StopAll => core.stop_all(),
-        });
+        core.begin_cycle(now);
+        let mut done = self.commands.drain(u64::MAX, |command| core.take_command(*command));
         done += core.tell_denials();
-        done += self.updates.drain(Self::UPDATES_A_CYCLE, |update| core.on_update(update));
+        done += self.updates.drain(Self::UPDATES_A_CYCLE, |update| core.take_update(update));
         let mut taken = 0;
-        for lane in &mut self.market {
-            taken += lane.drain(Self::MARKET_A_CYCLE, |message| core.on_market(message));
+        for (number, lane) in (0..).zip(&mut self.market) {
+            taken += lane.drain(Self::MARKET_A_CYCLE, |message| core.take_market(number, message));
             // The levels of an update arrive in the lane together: no handler is to see half of them.
-            while core.is_amid_update && lane.drain(1, |message| core.on_market(message)) == 1 {
+            while core.is_amid_update && lane.drain(1, |message| core.take_market(number, message)) == 1 {
                 taken += 1;
             }
         }
@@ -322,11 +351,68 @@ impl Stage for Shard {
         }
         core.send_late();
         core.beat();
+        core.end_cycle(done > 0);
         done
     }
 
     fn name(&self) -> &'static str {
         self.name
+    }
+}
+
+/// Journal: every input is written down as it is taken, what came of no input by the cycle's own entry.
+impl Core {
+    #[inline]
+    fn begin_cycle(&mut self, now: Timestamp) {
+        self.cycle_ns = self.cycle_ns.max(now);
+        self.tap.begin(self.cycle_ns);
+    }
+
+    fn take_command(&mut self, command: ShardCommand) {
+        self.tap.write(Entry::ShardCommand(command));
+        match command {
+            ShardCommand::StopAll => self.stop_all(),
+        }
+    }
+
+    #[inline]
+    fn take_update(&mut self, update: &OrderUpdate) {
+        self.tap.write(Entry::Update(*update));
+        self.on_update(update);
+    }
+
+    #[inline]
+    fn take_market(&mut self, lane: u8, message: &MarketMessage) {
+        self.tap.write_market(lane, message);
+        self.on_market(message);
+    }
+
+    /// What it came to, as one number.
+    fn hash(&self) -> u64 {
+        let mut digest = Digest::NONE;
+        digest.fold(self.now.nanos());
+        self.markets.list.iter().for_each(|market| market.fold(&mut digest));
+        self.slots.iter().for_each(|slot| slot.desk.fold(&mut digest));
+        digest.value()
+    }
+
+    /// The cycle is over. Where it did or sent something without having taken anything (a timer, a denial, what a lane had
+    /// no room for before, a heartbeat), its instant is what is to be known of it.
+    #[inline]
+    fn end_cycle(&mut self, has_worked: bool) {
+        let has_sent = self.orders.sent() + self.cancels.sent() + self.marks.sent() > 0;
+        if (has_worked || has_sent) && !self.tap.is_behind() {
+            self.tap.touch();
+        }
+        self.orders.end_cycle(&mut self.tap);
+        self.cancels.end_cycle(&mut self.tap);
+        self.marks.end_cycle(&mut self.tap);
+        let taken = self.tap.taken();
+        if taken >= self.hash_at {
+            self.hash_at = taken + HASH_EVERY;
+            let digest = self.hash();
+            self.tap.write(Entry::Hash { taken, digest });
+        }
     }
 }
 

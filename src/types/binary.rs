@@ -8,8 +8,9 @@ use super::fixed::{Price, Quantity};
 use super::ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
 use super::instrument::{Instrument, InstrumentStatus, Instruments, Symbol};
 use super::message::{
-    CancelIntent, ExecutionReport, GatewayMessage, Latch, Mark, MarketStamp, OrderIntent, Quote, ReportKind,
-    RiskCommand, Round, SessionState, StrategyLatch,
+    CancelIntent, DepthLevel, ExecutionReport, GatewayMessage, HistoryBar, Latch, Mark, MarketEvent, MarketMessage,
+    MarketStamp, OrderIntent, OrderUpdate, PositionState, Quote, ReportKind, RiskCommand, Round, SessionState,
+    ShardCommand, StrategyLatch, Trade,
 };
 use super::money::Money;
 use super::order::{
@@ -284,7 +285,15 @@ binary_enum!(ReportKind {
 });
 binary_enum!(SessionState { 0 = Down, 1 = LoggingOn, 2 = Reconciling, 3 = Ready });
 binary_enum!(JournalHealth { 0 = Ample, 1 = Short, 2 = Scarce, 3 = Gone });
-binary_enum!(Outgoing { 0 = None, 1 = Orders(venue), 2 = Cancels(venue), 3 = Updates(shard) });
+binary_enum!(Outgoing {
+    0 = None,
+    1 = Orders(venue),
+    2 = Cancels(venue),
+    3 = Updates(shard),
+    4 = Intents,
+    5 = CancelIntents,
+    6 = Marks,
+});
 binary_enum!(Round { 0 = Begun, 1 = Ended { is_conclusive }, 2 = Failed });
 binary_enum!(GatewayMessage {
     0 = Report(report),
@@ -304,6 +313,17 @@ binary_enum!(RiskCommand {
     5 = Clock { venue, offset_ns },
     6 = ClockJump { by_ns },
     7 = Volume { instrument, day_volume },
+});
+binary_enum!(ShardCommand { 0 = StopAll });
+binary_enum!(MarketEvent {
+    0 = Quote(quote),
+    1 = Trade { aggressor, count, trade },
+    2 = DepthSnapshot { update_id, received_ns },
+    3 = DepthLevel { side, is_last, level },
+    4 = DepthLost { received_ns },
+    5 = HistoryBar(bar),
+    6 = HistoryEnd,
+    7 = Connection { is_up, received_ns },
 });
 binary_enum!(Latch {
     0 = Strategy(latch),
@@ -328,6 +348,9 @@ binary_enum!(Event {
     13 = Denied { client_order_id, denial },
     14 = Canceling(intent),
     15 = Hash { taken, digest },
+    16 = ShardCommand(command),
+    17 = Update(update),
+    18 = Market { lane, message },
 });
 binary_struct! {
     Entry { sequence, at, event }
@@ -341,6 +364,15 @@ binary_struct! {
     CancelIntent { client_order_id, instrument, strategy, decided_ns }
     Quote { bid, bid_quantity, ask, ask_quantity, exchange_ns, received_ns }
     Mark { instrument, quote }
+    Trade { price, quantity, high, low, exchange_ns, received_ns }
+    DepthLevel { price, quantity, update_id, exchange_ns, received_ns }
+    HistoryBar { open, high, low, close, volume, open_ns }
+    MarketMessage { instrument, event }
+    PositionState { quantity, average_price, realized, fees }
+    OrderUpdate {
+        position, client_order_id, price, stop_price, quantity, filled, venue_filled, last_price, received_ns,
+        instrument, code, strategy, reason, status, side, order_type,
+    }
     ExecutionReport {
         client_order_id, venue_order_id, execution_id, last_price, last_quantity, cumulative_quantity, fee,
         order_quantity, order_price, exchange_ns, received_ns, code, instrument, fee_asset, kind, status, side,
@@ -376,7 +408,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_can_be_read_is_written_the_same(
-            tag in 0..16u8,
+            tag in 0..19u8,
             bytes in proptest::collection::vec(prop_oneof![0..4u8, any::<u8>()], 300),
         ) {
             let mut entry = vec![0; 16];
@@ -401,13 +433,18 @@ mod tests {
     #[test]
     fn every_kind_of_entry_and_every_reason_is_written_and_read() {
         let mut seen = 0;
-        for tag in 0..16u8 {
+        for tag in 0..19u8 {
             let mut bytes = vec![0; 16];
             bytes.push(tag);
             bytes.extend([0; 300]);
-            // A gateway message of each kind, a command of each kind.
+            // A gateway message, a command, a market event of each kind.
             for inner in 0..8u8 {
-                bytes[if tag == 5 { 18 } else { 17 }] = inner;
+                let place = match tag {
+                    5 => 18,
+                    18 => 22,
+                    _ => 17,
+                };
+                bytes[place] = inner;
                 seen += usize::from(round_trip::<Entry>(&bytes).is_some());
             }
         }

@@ -6,7 +6,9 @@
 //! changed nothing writes nothing.
 
 use super::ids::{ClientOrderId, VenueId};
-use super::message::{CancelIntent, GatewayMessage, Mark, OrderIntent, RiskCommand};
+use super::message::{
+    CancelIntent, GatewayMessage, Mark, MarketMessage, OrderIntent, OrderUpdate, RiskCommand, ShardCommand,
+};
 use super::order::{Denial, Order};
 use super::time::Timestamp;
 
@@ -80,7 +82,18 @@ pub enum Event {
     Journal(JournalHealth),
     /// Taken by risk: its thread, or all of them, stood still, so that no shard is blamed for a silence.
     Paused,
-    /// Taken by risk: an outgoing lane took this many messages in this cycle, and no more.
+    /// Taken by a shard: a command.
+    ShardCommand(ShardCommand),
+    /// Taken by a shard: what risk says of an order.
+    Update(OrderUpdate),
+    /// Taken by a shard: market data. It is the first to be left out where there is no room, and may be left out always.
+    Market {
+        /// By which of the shard's lanes.
+        lane: u8,
+        /// What it says.
+        message: MarketMessage,
+    },
+    /// Taken: an outgoing lane took this many messages in this cycle, and no more.
     Full {
         /// Which lane.
         lane: Outgoing,
@@ -127,18 +140,24 @@ pub enum JournalHealth {
     Gone,
 }
 
-/// A lane out of risk, named in [`Event::Full`].
+/// A lane out of a stage, named in [`Event::Full`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outgoing {
     /// None.
     #[default]
     None,
-    /// Approved orders to the gateway of this venue.
+    /// Risk's: approved orders to the gateway of this venue.
     Orders(u8),
-    /// Cancels to the gateway of this venue.
+    /// Risk's: cancels to the gateway of this venue.
     Cancels(u8),
-    /// Order updates to this shard.
+    /// Risk's: order updates to this shard.
     Updates(u8),
+    /// A shard's: orders that its strategies want, to risk.
+    Intents,
+    /// A shard's: cancels that its strategies want, to risk.
+    CancelIntents,
+    /// A shard's: marks and heartbeats, to risk.
+    Marks,
 }
 
 impl Event {

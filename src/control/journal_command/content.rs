@@ -5,9 +5,7 @@ use super::text::{Value, Writer};
 use super::words::Words;
 use crate::backtest::Blob;
 use crate::control::instants::rfc3339;
-use crate::journal::{
-    BLOB_KIND, BYTES_VERSION, COLD_STAGE, JOURNAL_STAGE, Position, RECOVERED_TORN, RISK_STAGE, Record, Stamp,
-};
+use crate::journal::{BLOB_KIND, BYTES_VERSION, JournalStage, Position, RECOVERED_TORN, Record, Stamp};
 use crate::types::{
     Binary, ClientOrderId, Event, GatewayMessage, Instrument, InstrumentId, Order, Price, Quantity, ReportKind,
     RiskCommand, Side, Timestamp,
@@ -97,10 +95,11 @@ impl Decoder {
     /// Reads a record.
     pub(super) fn decode(&mut self, position: Position, record: &Record<'_>) -> Decoded {
         let stamp = record.entry;
-        let content = match (stamp.stage, stamp.kind) {
-            (RISK_STAGE, _) if stamp.version == BYTES_VERSION => whole(record.payload).map(Content::Entry),
-            (COLD_STAGE, BLOB_KIND) if stamp.version == BYTES_VERSION => self.part(record.payload),
-            (JOURNAL_STAGE, RECOVERED_TORN) => {
+        let is_known = stamp.version == BYTES_VERSION;
+        let content = match (JournalStage::of(stamp.stage), stamp.kind) {
+            (JournalStage::Risk | JournalStage::Shard(_), _) if is_known => whole(record.payload).map(Content::Entry),
+            (JournalStage::Control, BLOB_KIND) if is_known => self.part(record.payload),
+            (JournalStage::Journal, RECOVERED_TORN) => {
                 whole(record.payload).map(|(segment, (offset, bytes))| Content::Torn { segment, offset, bytes })
             }
             _ => None,
@@ -209,6 +208,14 @@ fn columns(event: &Event) -> Columns {
                 side: Some(report.side),
             }
         }
+        Event::Update(update) => Columns {
+            client_order_id: Some(update.client_order_id),
+            instrument: Some(update.instrument),
+            price: Some(update.price),
+            quantity: Some(update.quantity),
+            side: Some(update.side),
+        },
+        Event::Market { message, .. } => Columns { instrument: Some(message.instrument), ..none },
         Event::Mark { mark, .. } => Columns { instrument: Some(mark.instrument), ..none },
         Event::Command(RiskCommand::Volume { instrument, day_volume }) => {
             Columns { instrument: Some(*instrument), quantity: Some(*day_volume), ..none }
@@ -245,7 +252,7 @@ impl Kind for Content {
             Self::Entry(event) => event.fields(writer),
             Self::Blob(Blob::Start(start)) => {
                 writer.field("epoch", &start.config.epoch);
-                writer.field("shards", &start.shards);
+                writer.field("shards", &start.shard_count());
                 writer.field("limits_version", &start.config.limits.version);
                 writer.field("trading_state", &start.config.trading_state);
                 writer.field("restored_orders", &start.facts.as_ref().map(|facts| facts.orders.len()));
@@ -294,12 +301,9 @@ impl Value for Instrument {
     }
 }
 
-/// Stages by name.
-const STAGES: [(&str, u16); 3] = [("risk", RISK_STAGE), ("control", COLD_STAGE), ("journal", JOURNAL_STAGE)];
-
 /// What a stage is called; its number where it has no name.
 pub(super) fn stage_name(stage: u16) -> String {
-    STAGES.iter().find(|(_, number)| *number == stage).map_or_else(|| stage.to_string(), |(name, _)| (*name).to_owned())
+    JournalStage::of(stage).to_string()
 }
 
 /// The stage of this name or number.
@@ -307,9 +311,8 @@ pub(super) fn stage_name(stage: u16) -> String {
 /// # Errors
 /// What the names are.
 pub(super) fn parse_stage(text: &str) -> Result<u16, String> {
-    let named = STAGES.iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
-    let number = || text.parse().ok().filter(|number| *number <= JOURNAL_STAGE);
-    named.or_else(number).ok_or_else(|| "there is no such stage; name risk, control, journal or a number".to_owned())
+    let stage = JournalStage::parse(text).map(JournalStage::number);
+    stage.ok_or_else(|| "there is no such stage; name risk, shard-0, control, journal or a number".to_owned())
 }
 
 /// The order of this id.
@@ -324,6 +327,7 @@ pub(super) fn parse_order(text: &str) -> Result<ClientOrderId, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{COLD_STAGE, JOURNAL_STAGE, RISK_STAGE};
     use crate::risk::Override;
     use crate::types::{CancelIntent, DenialReason, StrategyId};
 
@@ -400,7 +404,7 @@ mod tests {
     fn stages_and_orders_are_named_as_the_help_says() {
         assert_eq!(parse_stage("control"), Ok(COLD_STAGE));
         assert_eq!(parse_stage("3"), Ok(3));
-        assert!(parse_stage("rsik").is_err_and(|problem| problem.contains("risk, control, journal")));
+        assert!(parse_stage("rsik").is_err_and(|problem| problem.contains("risk, shard-0, control, journal")));
         assert!(parse_stage("256").is_err());
         assert_eq!(stage_name(JOURNAL_STAGE), "journal");
         assert_eq!(stage_name(3), "3");

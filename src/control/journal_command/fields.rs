@@ -3,9 +3,10 @@
 
 use super::text::{Value, Writer};
 use crate::types::{
-    CancelIntent, Denial, DenialReason, Event, ExecutionReport, GatewayMessage, JournalHealth, LiquiditySide, Mark,
-    MarketStamp, Money, Order, OrderIntent, OrderStatus, OrderType, Outgoing, Price, Quantity, Quote, ReportKind,
-    RiskCommand, Round, SessionState, Side, TimeInForce, Timestamp, TradingState,
+    CancelIntent, Denial, DenialReason, DepthLevel, Event, ExecutionReport, GatewayMessage, HistoryBar, JournalHealth,
+    LiquiditySide, Mark, MarketEvent, MarketMessage, MarketStamp, Money, Order, OrderIntent, OrderStatus, OrderType,
+    OrderUpdate, Outgoing, PositionState, Price, Quantity, Quote, ReportKind, RiskCommand, Round, SessionState,
+    ShardCommand, Side, TimeInForce, Timestamp, Trade, TradingState,
 };
 
 /// What is one of several kinds of things, each with fields of its own.
@@ -90,7 +91,9 @@ macro_rules! wrapped {
     };
 }
 
-names!(JournalHealth LiquiditySide OrderStatus OrderType ReportKind SessionState Side TimeInForce TradingState);
+names!(
+    JournalHealth LiquiditySide OrderStatus OrderType ReportKind SessionState ShardCommand Side TimeInForce TradingState
+);
 wrapped!(Money Price Quantity);
 
 impl Value for Timestamp {
@@ -122,6 +125,19 @@ kinds!(Event {
     Denied = "denied" { client_order_id, denial },
     Canceling = "canceling" (intent),
     Hash = "hash" { taken, digest },
+    ShardCommand = "shard_command" (command),
+    Update = "update" (update),
+    Market = "market" { lane, message },
+});
+kinds!(MarketEvent {
+    Quote = "quote" (quote),
+    Trade = "trade" { aggressor, count, trade },
+    DepthSnapshot = "depth_snapshot" { update_id, received_ns },
+    DepthLevel = "depth_level" { side, is_last, level },
+    DepthLost = "depth_lost" { received_ns },
+    HistoryBar = "history_bar" (bar),
+    HistoryEnd = "history_end",
+    Connection = "connection" { is_up, received_ns },
 });
 kinds!(GatewayMessage {
     Report = "report" (report),
@@ -143,7 +159,15 @@ kinds!(RiskCommand {
     Volume = "volume" { instrument, day_volume },
 });
 kinds!(Round { Begun = "begun", Ended = "ended" { is_conclusive }, Failed = "failed" });
-kinds!(Outgoing { None = "none", Orders = "orders" (venue), Cancels = "cancels" (venue), Updates = "updates" (shard) });
+kinds!(Outgoing {
+    None = "none",
+    Orders = "orders" (venue),
+    Cancels = "cancels" (venue),
+    Updates = "updates" (shard),
+    Intents = "intents",
+    CancelIntents = "cancel_intents",
+    Marks = "marks",
+});
 structs! {
     Denial { reason, limit, observed }
     Order {
@@ -155,6 +179,15 @@ structs! {
     CancelIntent { client_order_id, instrument, strategy, decided_ns }
     Quote { bid, bid_quantity, ask, ask_quantity, exchange_ns, received_ns }
     Mark { instrument, quote }
+    Trade { price, quantity, high, low, exchange_ns, received_ns }
+    DepthLevel { price, quantity, update_id, exchange_ns, received_ns }
+    HistoryBar { open, high, low, close, volume, open_ns }
+    MarketMessage { instrument, event }
+    PositionState { quantity, average_price, realized, fees }
+    OrderUpdate {
+        position, client_order_id, price, stop_price, quantity, filled, venue_filled, last_price, received_ns,
+        instrument, code, strategy, reason, status, side, order_type,
+    }
     ExecutionReport {
         client_order_id, venue_order_id, execution_id, last_price, last_quantity, cumulative_quantity, fee,
         order_quantity, order_price, exchange_ns, received_ns, code, instrument, fee_asset, kind, status, side,
@@ -174,25 +207,30 @@ mod tests {
     fn every_kind_of_entry_is_an_object_with_its_kind_and_reads_in_both_styles() {
         let words = Words::default();
         let mut kinds = BTreeSet::new();
-        for tag in 0..16_u8 {
+        for tag in 0..19_u8 {
             for inner in 0..8_u8 {
-                // A gateway message of each kind, a command of each kind.
+                // A gateway message, a command, a market event of each kind.
                 let mut bytes = vec![0; 300];
                 bytes[0] = tag;
-                bytes[if tag == 5 { 2 } else { 1 }] = inner;
+                let place = match tag {
+                    5 => 2,
+                    18 => 6,
+                    _ => 1,
+                };
+                bytes[place] = inner;
                 let Some(event) = Event::take(&mut bytes.as_slice()) else { continue };
                 let mut writer = Writer::new(Style::Json, &words);
                 event.write(&mut writer);
                 let json = writer.finish();
                 let value: serde_json::Value = serde_json::from_str(&json).expect(&json);
                 assert_eq!(value["kind"], event.kind());
-                let nested = [&value["message"]["kind"], &value["command"]["kind"]];
+                let nested = [&value["message"]["kind"], &value["command"]["kind"], &value["message"]["event"]["kind"]];
                 kinds.insert((event.kind(), nested.map(|kind| kind.as_str().unwrap_or_default().to_owned())));
                 let mut writer = Writer::new(Style::Words, &words);
                 event.write(&mut writer);
                 assert!(!writer.finish().contains('"'));
             }
         }
-        assert_eq!(kinds.len(), 16 - 2 + 7 + 8, "{kinds:?}");
+        assert_eq!(kinds.len(), 19 - 3 + 7 + 8 + 8, "{kinds:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What ids are called: as the engine start says that wrote the records which hold them.
 
 use super::text::{Value, Writer};
-use crate::backtest::RiskStart;
+use crate::backtest::EngineStart;
 use crate::types::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
 
 /// The names of one engine start. What is not known is written as its kind and number: `instrument 3`.
@@ -15,7 +15,7 @@ pub(super) struct Words {
 
 impl Words {
     /// Of an engine start.
-    pub(super) fn of(start: &RiskStart) -> Self {
+    pub(super) fn of(start: &EngineStart) -> Self {
         Self {
             venues: start.names.venues.clone(),
             instruments: start.names.instruments.clone(),

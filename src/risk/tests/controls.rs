@@ -589,6 +589,7 @@ fn a_late_fill_of_an_ended_order_is_an_entry_too() {
 
 #[test]
 fn a_journal_that_is_behind_stops_orders_until_it_has_caught_up_and_one_that_lost_entries_halts() {
+    use crate::pipeline::tap::CAPACITY_WORDS;
     let mut rig = Rig::new(&config());
     let resting = rig.place(Side::Buy, 2);
     // Nobody takes the entries away meanwhile.
@@ -602,14 +603,14 @@ fn a_journal_that_is_behind_stops_orders_until_it_has_caught_up_and_one_that_los
             rig.risk.poll(rig.now);
         }
     };
-    fill_up(&mut rig, 3_500);
+    fill_up(&mut rig, CAPACITY_WORDS * 7 / 8);
     let intent = rig.intent(Side::Buy, 2);
     rig.send(&intent).expect("room");
     rig.risk.poll(rig.now);
     assert_eq!(rig.notices().last(), Some(&NoticeCode::Denied));
     rig.poll();
     assert_eq!(buy(&mut rig, 2), None, "it has caught up");
-    fill_up(&mut rig, crate::pipeline::tap::CAPACITY);
+    fill_up(&mut rig, CAPACITY_WORDS - 63);
     rig.risk.poll(rig.now);
     rig.poll();
     rig.poll();

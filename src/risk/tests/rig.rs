@@ -1,6 +1,6 @@
 //! The risk stage with both ends of every lane in hand: two strategies on two shards, two instruments of one venue.
 
-use crate::backtest::{Blob, Difference, RiskReplay, RiskStart};
+use crate::backtest::{Blob, Difference, EngineStart, RiskReplay};
 use crate::control::names::Names;
 use crate::metrics::{RiskCounters, Shared};
 use crate::pipeline::lane::{Full, Receiver, Sender, lane};
@@ -299,11 +299,11 @@ impl Rig {
         let rich = (0..config.instruments.assets().len()).map(|asset| (AssetId(asset as u16), RICH));
         let balances = rich.chain(balances.iter().map(|(asset, amount)| (*asset, Money(*amount))));
         let balances = balances.map(|balance| (VenueId(0), balance)).collect();
-        let start = RiskStart {
+        let start = EngineStart {
             config: config.clone(),
             balances,
             venues: 1,
-            shards: 2,
+            shards: vec![Vec::new(); 2],
             names: Names::default(),
             firsts: Vec::new(),
             facts: None,

@@ -1,14 +1,14 @@
-//! Outlets: risk's ends of the lanes out of it.
+//! Outlets: a stage's ends of the lanes out of it, where what it sends is part of its state.
 //!
-//! What a lane has room for depends on who reads it and when, so it is an input of risk like any other: a lane that was
+//! What a lane has room for depends on who reads it and when, so it is an input of the stage like any other: a lane that was
 //! full counts as full for the rest of the cycle, and how much it took is written down. In replay it takes no more.
 
-use crate::pipeline::lane::{Full, Sender};
-use crate::pipeline::tap::Tap;
+use super::lane::{Full, Sender};
+use super::tap::Tap;
 use crate::types::{Event, Outgoing};
 
-/// The sending end of a lane out of risk.
-pub(super) struct Outlet<T> {
+/// The sending end of a lane out of a stage.
+pub struct Outlet<T> {
     sender: Sender<T>,
     lane: Outgoing,
     /// How many it took in this cycle.
@@ -18,7 +18,9 @@ pub(super) struct Outlet<T> {
 }
 
 impl<T: Copy + Send + Sync + 'static> Outlet<T> {
-    pub(super) const fn new(sender: Sender<T>, lane: Outgoing) -> Self {
+    /// Of this lane, which is called so in the journal.
+    #[must_use]
+    pub const fn new(sender: Sender<T>, lane: Outgoing) -> Self {
         Self { sender, lane, sent: 0, room: u32::MAX }
     }
 
@@ -27,7 +29,7 @@ impl<T: Copy + Send + Sync + 'static> Outlet<T> {
     /// # Errors
     /// The lane was full, now or before in this cycle.
     #[inline]
-    pub(super) fn try_send(&mut self, message: T) -> Result<(), Full> {
+    pub fn try_send(&mut self, message: T) -> Result<(), Full> {
         if self.sent >= self.room {
             return Err(Full);
         }
@@ -40,15 +42,21 @@ impl<T: Copy + Send + Sync + 'static> Outlet<T> {
     }
 
     /// Replay: how many it took in the cycle that comes.
-    pub(super) fn take_only(&mut self, lane: Outgoing, sent: u32) {
+    pub fn take_only(&mut self, lane: Outgoing, sent: u32) {
         if self.lane == lane {
             self.room = sent;
         }
     }
 
+    /// How many messages it took in this cycle.
+    #[must_use]
+    pub const fn sent(&self) -> u32 {
+        self.sent
+    }
+
     /// The cycle is over. That the lane was full is written down where anything else was, or where it took anything.
     #[inline]
-    pub(super) fn end_cycle(&mut self, tap: &mut Tap) {
+    pub fn end_cycle(&mut self, tap: &mut Tap) {
         if self.room != u32::MAX && (self.sent > 0 || tap.is_open()) {
             tap.write(Event::Full { lane: self.lane, sent: self.sent });
         }
