@@ -46,6 +46,10 @@ pub struct History {
     is_following: bool,
     epoch: u32,
     seq: u64,
+    /// The record before the risk cycle that is being read: what risk is now is what it was made into up to there.
+    rest_seq: u64,
+    /// Records of stages that stand before the first engine start: its beginning is in segments that are gone.
+    pub passed_over: u64,
     /// Records followed.
     pub records: u64,
     /// Engine starts among them.
@@ -67,6 +71,33 @@ impl History {
     #[must_use]
     pub fn following() -> Self {
         Self { is_following: true, ..Self::default() }
+    }
+
+    /// Goes on, as [`History::following`], from what [`History::at_rest`] told.
+    ///
+    /// # Errors
+    /// What of it cannot be, in words.
+    pub fn following_from(start: Box<EngineStart>) -> Result<Self, String> {
+        let mut history = Self::following();
+        history.begin(start)?;
+        Ok(history)
+    }
+
+    /// Follows nothing, for this reason, in words.
+    #[must_use]
+    pub fn refused(problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::following() }
+    }
+
+    /// Where risk is between two cycles and nothing is still to be taken: the sequence of the last record that is in it, and an
+    /// engine start that begins with what it is now. Whoever goes on from there, from the record after it on, comes to the same
+    /// orders, positions and latches. `None` anywhere else: right behind the record that begins a cycle is the place to ask.
+    #[must_use]
+    pub fn at_rest(&self) -> Option<(u64, EngineStart)> {
+        let (start, replay) = self.start.as_ref().zip(self.replay.as_ref())?;
+        let is_sound = self.difference.is_none() && self.problem.is_none() && self.blob.is_empty();
+        let facts = (is_sound && replay.is_at_rest()).then(|| replay.risk().facts())?;
+        Some((self.rest_seq, EngineStart { facts: Some(facts), ..(**start).clone() }))
     }
 
     /// What the newest engine start began with; `None` before the first.
@@ -111,6 +142,12 @@ impl History {
         if self.difference.is_some() || self.problem.is_some() {
             return;
         }
+        if self.starts == 0 && self.passed_over > 0 {
+            self.problem = Some(format!(
+                "{} records are of an engine start whose beginning is in segments that are gone",
+                self.passed_over
+            ));
+        }
         if let Some(Err(difference)) = self.replay.as_mut().map(RiskReplay::finish) {
             self.differ(JournalStage::Risk, *difference);
         } else if let Err(found) = self.shards.finish() {
@@ -141,25 +178,31 @@ impl History {
         match blob {
             Blob::Start(start) => {
                 self.finish();
-                if self.difference.is_some() {
-                    return Ok(());
+                if self.difference.is_none() {
+                    self.begin(start)?;
                 }
-                self.starts += 1;
-                self.epoch = start.config.epoch;
-                let replay = RiskReplay::new(&start).map_err(|error| format!("begins what cannot be: {error}"))?;
-                let mut replay = if self.is_following { replay.following() } else { replay };
-                if let Some(facts) = &start.facts {
-                    replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
-                }
-                self.replay = Some(replay);
-                if !self.is_following {
-                    self.shards = Shards::new(&start);
-                }
-                self.start = Some(start);
             }
+            // Of an engine start whose beginning is gone.
+            Blob::Limits(_) | Blob::Override(_) if self.replay.is_none() => self.passed_over += 1,
             Blob::Limits(limits) => self.replaying()?.take_limits(limits),
             Blob::Override(entry) => self.replaying()?.take_override(entry),
         }
+        Ok(())
+    }
+
+    fn begin(&mut self, start: Box<EngineStart>) -> Result<(), String> {
+        self.starts += 1;
+        self.epoch = start.config.epoch;
+        let replay = RiskReplay::new(&start).map_err(|error| format!("begins what cannot be: {error}"))?;
+        let mut replay = if self.is_following { replay.following() } else { replay };
+        if let Some(facts) = &start.facts {
+            replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
+        }
+        self.replay = Some(replay);
+        if !self.is_following {
+            self.shards = Shards::new(&start);
+        }
+        self.start = Some(start);
         Ok(())
     }
 
@@ -172,6 +215,10 @@ impl History {
         record: &Record<'_>,
         follow: impl FnOnce(&mut Self, &Entry) -> Result<(), String>,
     ) -> Result<(), String> {
+        if self.replay.is_none() {
+            self.passed_over += 1;
+            return Ok(());
+        }
         let event = Event::take(&mut &*record.payload).ok_or("is no entry that this program knows")?;
         let (sequence, at) = (record.entry.stage_seq, Timestamp::from_nanos(record.entry.mono_ns));
         follow(self, &Entry { sequence, at, event })
@@ -184,6 +231,9 @@ impl History {
                 return Err(format!("says that {count} entries were left out: what follows cannot be replayed"));
             }
             _ => {}
+        }
+        if entry.event == Event::Cycle {
+            self.rest_seq = self.seq.saturating_sub(1);
         }
         let outcome = self.replaying()?.next(entry);
         self.stages.entry(JournalStage::Risk).or_default().replayed += 1;

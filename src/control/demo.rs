@@ -37,6 +37,8 @@ const SPEED: f64 = 10.0;
 
 /// The bytes of a segment of the demo's journal: small, as they are set aside before it begins.
 const SEGMENT_BYTES: u64 = 8 << 20;
+/// The records between two of its snapshots: few, so that a demo makes some.
+const SNAPSHOT_RECORDS: u64 = 25_000;
 
 /// How long the demo waits at its end for proof of what faults have left in doubt, in milliseconds.
 const PROOF_MS: u64 = 40_000;
@@ -161,7 +163,11 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let data = DataDir::new(&config.engine.data_dir);
     let kill = KillSwitch::new();
     kill_file::on_signal(kill.clone(), data.clone()).map_err(|error| vec![error])?;
-    let journal = JournalOptions { segment_bytes: SEGMENT_BYTES, ..JournalOptions::of(&config, args.journal.clone()) };
+    let journal = JournalOptions {
+        segment_bytes: SEGMENT_BYTES,
+        snapshot_records: SNAPSHOT_RECORDS,
+        ..JournalOptions::of(&config, args.journal.clone())
+    };
     let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill, watchdog: None, journal };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);

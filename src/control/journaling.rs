@@ -4,6 +4,7 @@ use super::assemble::Facts;
 use super::data_dir::DataDir;
 use super::identity;
 use super::names::Names;
+use super::snapshots::{self, Follower};
 use crate::backtest::{Blob, EngineStart, History, InstanceStart};
 use crate::config::Config;
 use crate::gateway::OpenOrder;
@@ -28,6 +29,9 @@ use tracing::{error, info, warn};
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
 pub const SCHEMA: u64 = 2;
 
+/// Records between two snapshots, unless somebody says otherwise: what a restart reads in a fraction of a second.
+const SNAPSHOT_RECORDS: u64 = 1_000_000;
+
 /// Where and how a run keeps its journal.
 #[derive(Clone, Debug)]
 pub struct JournalOptions {
@@ -35,6 +39,8 @@ pub struct JournalOptions {
     pub folder: PathBuf,
     /// The bytes of a segment.
     pub segment_bytes: u64,
+    /// How many records are between two snapshots.
+    pub snapshot_records: u64,
     /// Puts the journal that is there aside and begins anew, with what the venues say.
     pub is_begun_anew: bool,
 }
@@ -44,7 +50,12 @@ impl JournalOptions {
     #[must_use]
     pub fn of(config: &Config, folder: Option<PathBuf>) -> Self {
         let folder = folder.unwrap_or_else(|| config.engine.data_dir.join("journal"));
-        Self { folder, segment_bytes: LogConfig::default().segment_bytes, is_begun_anew: false }
+        Self {
+            folder,
+            segment_bytes: LogConfig::default().segment_bytes,
+            snapshot_records: SNAPSHOT_RECORDS,
+            is_begun_anew: false,
+        }
     }
 }
 
@@ -73,15 +84,25 @@ impl Opened {
             FolderDisk::create(&options.folder).map_err(words)?;
             lock = disk.lock().map_err(words)?;
         }
+        let snapshot = snapshots::newest(disk.as_ref(), &engine_id).map_err(words)?;
         // An epoch begins with all that the ones before it left behind, so the newest is enough; the one before it, too,
-        // where that start did not come so far as to write that down; else all there is.
+        // where that start did not come so far as to write that down; a later snapshot, better still; else all there is.
         let epochs = epochs(disk.as_ref()).map_err(words)?;
         let newest = epochs.len().checked_sub(2).and_then(|place| epochs.get(place)).map(|&(_, first)| first - 1);
-        let (recovered, history) = match read(disk.as_ref(), lock, engine_id, newest.unwrap_or(0)).map_err(words)? {
-            (recovered, history) if history.starts == 0 && newest.is_some() => {
+        let beginning = match (snapshot, newest) {
+            (Some(snapshot), newest) if snapshot.seq >= newest.unwrap_or(0) => Beginning::Snapshot(snapshot),
+            (_, Some(after_seq)) => Beginning::After(after_seq),
+            _ => Beginning::Oldest,
+        };
+        if let Beginning::Snapshot(snapshot) = &beginning {
+            info!("journal: read from its snapshot at {} on", snapshot.seq);
+        }
+        let is_all = matches!(beginning, Beginning::Oldest);
+        let (recovered, history) = match read(disk.as_ref(), lock, engine_id, beginning).map_err(words)? {
+            (recovered, history) if history.starts == 0 && !is_all => {
                 drop(recovered);
                 let lock = disk.lock().map_err(words)?;
-                read(disk.as_ref(), lock, engine_id, 0).map_err(words)?
+                read(disk.as_ref(), lock, engine_id, Beginning::Oldest).map_err(words)?
             }
             whole => whole,
         };
@@ -147,7 +168,7 @@ impl Opened {
         start: Start,
         taps: Vec<(u16, Drain)>,
         now: Timestamp,
-    ) -> Result<Recorder, String> {
+    ) -> Result<Recording, String> {
         let folder = self.options.folder.display().to_string();
         let words = |error: JournalError| format!("{folder}: {error}");
         let segment_bytes = self.options.segment_bytes;
@@ -164,6 +185,7 @@ impl Opened {
             created_mono_ns: now.nanos(),
             boot_id: boot_id(),
         };
+        let (disk, from_seq) = (Arc::clone(&self.disk), self.recovered.end.position.seq);
         let log = Log::open(self.disk, sizes, identity, self.recovered).map_err(words)?;
         let recorder = Recorder::start(log, taps, |error| {
             error!("JOURNAL: {error}; no new orders, everything is canceled");
@@ -172,7 +194,24 @@ impl Opened {
         let mut bytes = Vec::new();
         Blob::Start(Box::new(start.0)).put(&mut bytes);
         recorder.journal().append(bytes).map_err(words)?;
-        Ok(recorder)
+        let journal = recorder.journal().clone();
+        let follower = Follower::start(disk, journal, self.engine_id, from_seq, self.options.snapshot_records);
+        let follower = follower.map_err(|error| format!("the thread that follows the journal: {error}"))?;
+        Ok(Recording { _follower: follower, recorder })
+    }
+}
+
+/// A journal that is being written, and followed. Both end when it is dropped, the follower first.
+pub struct Recording {
+    _follower: Follower,
+    recorder: Recorder,
+}
+
+impl Recording {
+    /// The way to it.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        self.recorder.journal()
     }
 }
 
@@ -287,15 +326,34 @@ fn renaming(start: &EngineStart, names: &Names, instruments: &Instruments) -> Re
     }
 }
 
-/// Reads a journal from the record after this one on, and follows it.
+/// From where a journal is read.
+enum Beginning {
+    /// What was left behind up to its sequence.
+    Snapshot(snapshots::Known),
+    /// From the record after this one on: an engine start's first.
+    After(u64),
+    /// From the oldest that is still there.
+    Oldest,
+}
+
+/// Reads a journal from there on, and follows it.
 fn read(
     disk: &dyn Disk,
     lock: JournalLock,
     engine_id: [u8; 16],
-    after_seq: u64,
+    beginning: Beginning,
 ) -> Result<(Recovered, History), JournalError> {
-    let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq: Some(after_seq) };
-    let mut history = History::following();
+    let (after_seq, after_chain, start) = match beginning {
+        Beginning::Snapshot(snapshot) => (Some(snapshot.seq), Some(snapshot.chain), Some(snapshot.start)),
+        Beginning::After(seq) => (Some(seq), None, None),
+        Beginning::Oldest => (None, None, None),
+    };
+    let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq, after_chain };
+    let mut history = match start.map(History::following_from) {
+        None => History::following(),
+        Some(Ok(history)) => history,
+        Some(Err(problem)) => History::refused(problem),
+    };
     let recovered = recover(disk, lock, &scan, &mut |at, record| history.record(at, record))?;
     history.finish();
     Ok((recovered, history))

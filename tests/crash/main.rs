@@ -18,6 +18,7 @@
 )]
 
 mod full_disk;
+mod snapshots;
 
 use gannet::journal::{Disk, FolderDisk, RISK_STAGE, Reader, crash};
 use gannet::types::{Binary, Event};
