@@ -8,6 +8,7 @@
 
 mod cycle;
 mod history;
+mod leaving;
 mod risk;
 mod sent;
 mod shard;
@@ -16,6 +17,7 @@ mod start;
 
 pub use cycle::Difference;
 pub use history::{FirstDifference, History, StageSummary};
+pub use leaving::Leaving;
 pub use risk::RiskReplay;
 pub use shards::{Stop, StopReason};
 pub use start::{Blob, EngineStart, InstanceStart};

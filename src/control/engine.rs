@@ -11,6 +11,7 @@ use super::keeper::Keeper;
 use super::names::Names;
 use super::office::Office;
 use super::plane::{Display, Plane};
+use super::resuming::Beginning;
 use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
 use super::watchdog::file::{Watched, end_kill};
@@ -29,7 +30,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::info;
+use tracing::{info, warn};
 
 /// What a run is made of besides its configuration.
 pub struct Run<'a> {
@@ -109,7 +110,7 @@ pub async fn run(
     heartbeats.set_epoch(facts.epoch);
     let state = data.state().map_err(|error| vec![error.to_string()])?;
     let watched = Watched::of(&data, &state).map_err(|error| vec![error.to_string()])?;
-    let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
+    let mut assembly = assemble(config, &clients, &facts, &opened.leftovers(), &clock, seed)?;
     assembly.machine.risk.latches = state.latches(&names);
     assembly.machine.risk.identity = identity.first().map(Into::into);
     if let Some(restored) = restored {
@@ -120,6 +121,14 @@ pub async fn run(
     for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
         instance.is_quarantined = watched.quarantined.contains_key(&instance.name);
     }
+    for (name, beginning) in names.strategies.iter().zip(&assembly.beginnings) {
+        match beginning {
+            Beginning::New => {}
+            Beginning::Resumed => info!("strategy {name} resumes where it was"),
+            Beginning::Afresh { because } => warn!("strategy {name} begins afresh: {because}"),
+        }
+    }
+    let beginnings = std::mem::take(&mut assembly.beginnings);
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
     let start = Start::of(&assembly.machine, &assembly.instances, &names, &facts);
     let page = journaling::order_page(&data)?;
@@ -153,6 +162,9 @@ pub async fn run(
     plane.drain();
     // The keeper's last words may be for the journal.
     drop(keeper);
+    if let Err(error) = journaling::keep_left(recorder.journal(), &stages) {
+        warn!("what strategies have come to is not in the journal, so that they begin afresh: {error}");
+    }
     drop(recorder);
     journaling::discard_order_page(&data);
     let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })
@@ -163,7 +175,7 @@ pub async fn run(
     for (client, index) in clients.iter().zip(0..) {
         venues.push(agree::compare(client, VenueId(index), &facts, risk).await);
     }
-    Ok(summarize(config, &facts, risk, &plane.status, &plane.counters, venues))
+    Ok(summarize(config, &facts, risk, beginnings, &plane.status, &plane.counters, venues))
 }
 
 /// Has the run watched, if it is to be.
@@ -205,16 +217,18 @@ fn summarize(
     config: &Config,
     facts: &Facts,
     risk: &Risk,
+    beginnings: Vec<Beginning>,
     status: &Status,
     counters: &Counters,
     venues: Vec<VenueSummary>,
 ) -> Summary {
     let sent = |record: &&OrderRecord| record.status != OrderStatus::Denied;
     let filled = |record: &&OrderRecord| record.filled.0 > 0;
-    let strategies = config.strategies.iter().zip(0u16..).map(|(strategy, id)| {
+    let strategies = config.strategies.iter().zip(0u16..).zip(beginnings).map(|((strategy, id), began)| {
         let own = || risk.orders().iter().filter(|record| record.order.strategy.0 == id).filter(sent);
         StrategySummary {
             name: strategy.name.clone(),
+            began,
             orders_sent: count(own().count()),
             orders_filled: count(own().filter(filled).count()),
         }

@@ -4,18 +4,19 @@ use super::assemble::Facts;
 use super::data_dir::DataDir;
 use super::identity;
 use super::names::Names;
-use crate::backtest::{Blob, EngineStart, History, InstanceStart};
+use super::resuming::Leftovers;
+use crate::backtest::{Blob, EngineStart, History, InstanceStart, Leaving};
 use crate::config::Config;
 use crate::gateway::OpenOrder;
 use crate::journal::{
-    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Recorder, Recovered, ScanOptions,
-    crash, epochs, recover,
+    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Reader, Record, Recorder,
+    Recovered, ScanOptions, crash, epochs, recover,
 };
-use crate::pipeline::MachineConfig;
 use crate::pipeline::order_page::{OrderPage, PagedOrder};
 use crate::pipeline::tap::Drain;
+use crate::pipeline::{HotStage, MachineConfig};
 use crate::risk::{OrderFacts, Renaming, RiskFacts};
-use crate::strategy::runner::{Instance, ShardConfig};
+use crate::strategy::runner::{Instance, Shard, ShardConfig};
 use crate::types::{
     Binary, ClientOrderId, DenialReason, InstrumentId, Instruments, OrderStatus, OrderType, Price, Quantity,
     StrategyId, Timestamp,
@@ -129,6 +130,40 @@ impl Opened {
         let firsts = start.firsts.iter().zip(&renaming.instruments);
         let firsts = firsts.filter_map(|(firsts, id)| Some(((*id)?, *firsts))).collect();
         Ok(Some(Restored { facts, firsts, epoch }))
+    }
+
+    /// What the strategies of the newest engine start left behind. Where it did not stop in order, that is worked out: its
+    /// shards are replayed, and whatever is amiss with one only means that its strategies begin afresh.
+    #[must_use]
+    pub fn leftovers(&self) -> Leftovers {
+        let Some(start) = self.history.start() else { return Leftovers::default() };
+        if let Some(left) = self.history.left() {
+            return Leftovers::of(start, left.iter().cloned().map(|(id, left)| (id, Ok(left))).collect());
+        }
+        let mut leaving = Leaving::of(start);
+        match self.replay(|record| leaving.record(record)) {
+            Ok(()) => Leftovers::of(start, leaving.finish()),
+            Err(error) => {
+                warn!("journal: {error}: every strategy begins afresh");
+                let all = start.shards.iter().flatten();
+                Leftovers::of(start, all.map(|instance| (instance.id, Err(error.to_string()))).collect())
+            }
+        }
+    }
+
+    /// Visits the records behind the newest engine start.
+    fn replay(&self, mut visit: impl FnMut(&Record<'_>)) -> Result<(), JournalError> {
+        let last = self.recovered.end.position.seq.saturating_sub(1);
+        if last <= self.history.start_seq() {
+            return Ok(());
+        }
+        let Some(mut reader) = Reader::open(Arc::clone(&self.disk), self.history.start_seq() + 1)? else {
+            return Ok(());
+        };
+        while let Some((_, record)) = reader.next_up_to(last)? {
+            visit(&record);
+        }
+        Ok(())
     }
 
     /// The newest engine start that it knows; 0 for none.
@@ -334,6 +369,15 @@ pub fn keep(journal: &Journal, blob: &Blob) -> Result<(), String> {
     let mut bytes = Vec::new();
     blob.put(&mut bytes);
     journal.append(bytes).map(drop).map_err(|error| error.to_string())
+}
+
+/// Has in the journal what strategies left behind, after their shards have stopped.
+///
+/// # Errors
+/// What the disk refuses, in words.
+pub fn keep_left(journal: &Journal, stages: &[HotStage]) -> Result<(), String> {
+    let shards = stages.iter().filter_map(|stage| if let HotStage::Shard(shard) = stage { Some(shard) } else { None });
+    keep(journal, &Blob::Left(shards.flat_map(Shard::leave).collect()))
 }
 
 /// Where the order page of a data directory is: in memory, as the heartbeats' is.

@@ -28,6 +28,7 @@ pub mod operators;
 pub mod plane;
 pub mod replay;
 pub mod requests;
+pub mod resuming;
 pub mod standing;
 pub mod state;
 pub mod status;

@@ -1,5 +1,6 @@
 //! What a run amounted to: the object that `--json` prints, and the same in words.
 
+use super::resuming::Beginning;
 use crate::types::format_fixed;
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub struct Summary {
 pub struct StrategySummary {
     /// Its configured name.
     pub name: String,
+    /// How it began: new, resumed or afresh.
+    pub began: Beginning,
     /// Its orders written to a venue.
     pub orders_sent: u64,
     /// Those of them that filled, whole or in part.
