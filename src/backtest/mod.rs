@@ -15,6 +15,9 @@ mod shard;
 mod shards;
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 pub use cycle::Difference;
 pub use history::{FirstDifference, History, StageSummary};
 pub use leaving::Leaving;
