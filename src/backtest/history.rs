@@ -2,9 +2,11 @@
 
 use super::cycle::Difference;
 use super::risk::RiskReplay;
+use super::shard::Edited;
 use super::shards::{Followed, ShardDifference, Shards, Stop, StopReason};
 use super::start::{Blob, EngineStart};
 use crate::journal::{BLOB_KIND, BYTES_VERSION, JournalStage, Position, Record};
+use crate::strategy::saved::Left;
 use crate::types::{Binary, Entry, Event, StrategyId, Timestamp};
 use std::collections::BTreeMap;
 
@@ -40,6 +42,9 @@ pub struct StageSummary {
 pub struct History {
     blob: Vec<u8>,
     start: Option<Box<EngineStart>>,
+    /// The sequence of the record that the newest start ends with.
+    start_seq: u64,
+    left: Option<Vec<(StrategyId, Left)>>,
     replay: Option<RiskReplay>,
     shards: Shards,
     /// Whether verdicts are those that were recorded.
@@ -104,6 +109,18 @@ impl History {
     #[must_use]
     pub fn start(&self) -> Option<&EngineStart> {
         self.start.as_deref()
+    }
+
+    /// The journal's sequence behind which the newest start's records are.
+    #[must_use]
+    pub const fn start_seq(&self) -> u64 {
+        self.start_seq
+    }
+
+    /// What the newest start's instances left behind; `None` where it has not stopped in order.
+    #[must_use]
+    pub fn left(&self) -> Option<&[(StrategyId, Left)]> {
+        self.left.as_deref()
     }
 
     /// The risk stage as it is after the records so far, of the newest engine start; `None` before the first.
@@ -184,6 +201,7 @@ impl History {
             }
             // Of an engine start whose beginning is gone.
             Blob::Limits(_) | Blob::Override(_) if self.replay.is_none() => self.passed_over += 1,
+            Blob::Left(left) => self.left = Some(left),
             Blob::Limits(limits) => self.replaying()?.take_limits(limits),
             Blob::Override(entry) => self.replaying()?.take_override(entry),
         }
@@ -200,9 +218,9 @@ impl History {
         }
         self.replay = Some(replay);
         if !self.is_following {
-            self.shards = Shards::new(&start);
+            self.shards = Shards::new(&start, Edited::EndsIt);
         }
-        self.start = Some(start);
+        (self.start, self.start_seq, self.left) = (Some(start), self.seq, None);
         Ok(())
     }
 

@@ -4,26 +4,31 @@ use super::assemble::Facts;
 use super::data_dir::DataDir;
 use super::identity;
 use super::names::Names;
+use super::resuming::Leftovers;
 use super::snapshots::{self, Follower};
-use crate::backtest::{Blob, EngineStart, History, InstanceStart};
+use crate::backtest::{Blob, EngineStart, History, InstanceStart, Leaving};
 use crate::config::Config;
 use crate::gateway::OpenOrder;
 use crate::journal::{
-    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Recorder, Recovered, ScanOptions,
-    crash, epochs, recover,
+    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Reader, Record, Recorder,
+    Recovered, ScanOptions, crash, epochs, recover,
 };
-use crate::pipeline::MachineConfig;
 use crate::pipeline::order_page::{OrderPage, PagedOrder};
 use crate::pipeline::tap::Drain;
+use crate::pipeline::{HotStage, MachineConfig};
 use crate::risk::{OrderFacts, Renaming, RiskFacts};
-use crate::strategy::runner::{Instance, ShardConfig};
+use crate::strategy::runner::{Instance, Shard, ShardConfig};
+use crate::strategy::saved::Left;
 use crate::types::{
     Binary, ClientOrderId, DenialReason, InstrumentId, Instruments, OrderStatus, OrderType, Price, Quantity,
     StrategyId, Timestamp,
 };
 use ring::digest::{SHA256, digest};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::{error, info, warn};
 
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
@@ -67,6 +72,23 @@ pub struct Opened {
     recovered: Recovered,
     /// What it says.
     pub history: History,
+    /// What strategies had come to at the snapshot from which it was read.
+    left_at_snapshot: Option<Vec<(StrategyId, Left)>>,
+    /// How it was read.
+    pub recovery: Recovery,
+}
+
+/// How an earlier run was recovered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// The engine start that left it.
+    pub epoch: u32,
+    /// The record of the snapshot from which the journal was read; none where it was read from an engine start on.
+    pub snapshot: Option<u64>,
+    /// Records that were followed.
+    pub records: u64,
+    /// How long reading it took, in milliseconds.
+    pub read_ms: u64,
 }
 
 impl Opened {
@@ -94,22 +116,31 @@ impl Opened {
             (_, Some(after_seq)) => Beginning::After(after_seq),
             _ => Beginning::Oldest,
         };
-        if let Beginning::Snapshot(snapshot) = &beginning {
-            info!("journal: read from its snapshot at {} on", snapshot.seq);
+        let started = Instant::now();
+        let (mut snapshot, mut left_at_snapshot) = (None, None);
+        if let Beginning::Snapshot(known) = &beginning {
+            (snapshot, left_at_snapshot) = (Some(known.seq), Some(known.left.clone()));
         }
         let is_all = matches!(beginning, Beginning::Oldest);
         let (recovered, history) = match read(disk.as_ref(), lock, engine_id, beginning).map_err(words)? {
             (recovered, history) if history.starts == 0 && !is_all => {
                 drop(recovered);
                 let lock = disk.lock().map_err(words)?;
+                (snapshot, left_at_snapshot) = (None, None);
                 read(disk.as_ref(), lock, engine_id, Beginning::Oldest).map_err(words)?
             }
             whole => whole,
         };
+        let recovery = Recovery {
+            epoch: recovered.end.epoch,
+            snapshot,
+            records: history.records,
+            read_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
         if let Some(torn) = &recovered.torn {
             info!("journal: {} bytes that a crash cut short were put aside", torn.bytes);
         }
-        Ok(Self { disk, options, engine_id, recovered, history })
+        Ok(Self { disk, options, engine_id, recovered, history, left_at_snapshot, recovery })
     }
 
     /// What an earlier run left behind, in this run's ids; `None` where there was none. `paged` are the orders that it kept
@@ -150,6 +181,49 @@ impl Opened {
         let firsts = start.firsts.iter().zip(&renaming.instruments);
         let firsts = firsts.filter_map(|(firsts, id)| Some(((*id)?, *firsts))).collect();
         Ok(Some(Restored { facts, firsts, epoch }))
+    }
+
+    /// What the strategies of the newest engine start left behind. Where it did not stop in order, that is worked out: its
+    /// shards are replayed, and whatever is amiss with one only means that its strategies begin afresh.
+    #[must_use]
+    pub fn leftovers(&self) -> Leftovers {
+        let Some(start) = self.history.start() else { return Leftovers::default() };
+        if let Some(left) = self.history.left() {
+            return Leftovers::of(start, left.iter().cloned().map(|(id, left)| (id, Ok(left))).collect());
+        }
+        if let Some(snapshot) = self.left_at_snapshot.as_ref().filter(|_| self.history.start_seq() == 0) {
+            // A day's market data would take long to be followed; what is behind the snapshot was missed, as the downtime is.
+            let left: BTreeMap<_, _> = snapshot.iter().cloned().collect();
+            let because = "market data was missing in the journal when the newest snapshot was made";
+            let one = |instance: &InstanceStart| {
+                (instance.id, left.get(&instance.id).cloned().ok_or_else(|| because.to_owned()))
+            };
+            return Leftovers::of(start, start.shards.iter().flatten().map(one).collect());
+        }
+        let mut leaving = Leaving::of(start);
+        match self.replay(|record| leaving.record(record)) {
+            Ok(()) => Leftovers::of(start, leaving.finish()),
+            Err(error) => {
+                warn!("journal: {error}: every strategy begins afresh");
+                let all = start.shards.iter().flatten();
+                Leftovers::of(start, all.map(|instance| (instance.id, Err(error.to_string()))).collect())
+            }
+        }
+    }
+
+    /// Visits the records behind the newest engine start.
+    fn replay(&self, mut visit: impl FnMut(&Record<'_>)) -> Result<(), JournalError> {
+        let last = self.recovered.end.position.seq.saturating_sub(1);
+        if last <= self.history.start_seq() {
+            return Ok(());
+        }
+        let Some(mut reader) = Reader::open(Arc::clone(&self.disk), self.history.start_seq() + 1)? else {
+            return Ok(());
+        };
+        while let Some((_, record)) = reader.next_up_to(last)? {
+            visit(&record);
+        }
+        Ok(())
     }
 
     /// The newest engine start that it knows; 0 for none.
@@ -392,6 +466,15 @@ pub fn keep(journal: &Journal, blob: &Blob) -> Result<(), String> {
     let mut bytes = Vec::new();
     blob.put(&mut bytes);
     journal.append(bytes).map(drop).map_err(|error| error.to_string())
+}
+
+/// Has in the journal what strategies left behind, after their shards have stopped.
+///
+/// # Errors
+/// What the disk refuses, in words.
+pub fn keep_left(journal: &Journal, stages: &[HotStage]) -> Result<(), String> {
+    let shards = stages.iter().filter_map(|stage| if let HotStage::Shard(shard) = stage { Some(shard) } else { None });
+    keep(journal, &Blob::Left(shards.flat_map(Shard::leave).collect()))
 }
 
 /// Where the order page of a data directory is: in memory, as the heartbeats' is.

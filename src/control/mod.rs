@@ -29,6 +29,7 @@ pub mod operators;
 pub mod plane;
 pub mod replay;
 pub mod requests;
+pub mod resuming;
 pub mod snapshots;
 pub mod standing;
 pub mod state;

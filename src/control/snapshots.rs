@@ -4,11 +4,12 @@
 //! A snapshot is an engine start that begins with what risk is at that record ([`History::at_rest`]); a restart goes on from the
 //! newest one that holds, bound to the journal by its chain word. The two newest are kept.
 
-use crate::backtest::{Blob, EngineStart, History};
+use crate::backtest::{Blob, EngineStart, History, Leaving};
 use crate::journal::{
     Disk, Journal, JournalError, Reader, SNAPSHOTS_KEPT_MIN, Snapshot, newest_snapshot, prune_snapshots, write_snapshot,
 };
-use crate::types::Binary;
+use crate::strategy::saved::Left;
+use crate::types::{Binary, StrategyId};
 use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,8 @@ pub struct Known {
     pub chain: u32,
     /// What an engine would begin with there.
     pub start: Box<EngineStart>,
+    /// What its strategies had come to there, as far as that is known.
+    pub left: Vec<(StrategyId, Left)>,
 }
 
 /// The newest snapshot that holds; those that do not are told of.
@@ -34,23 +37,30 @@ pub struct Known {
 /// # Errors
 /// `JOURNAL_UNAVAILABLE` where the disk refuses.
 pub fn newest(disk: &dyn Disk, engine_id: &[u8; 16]) -> Result<Option<Known>, JournalError> {
-    let mut start = None;
+    let mut opened = None;
     let mut accept = |snapshot: &Snapshot| {
-        start = open(snapshot);
-        start.is_some()
+        opened = open(snapshot);
+        opened.is_some()
     };
     let (snapshot, passed_over) = newest_snapshot(disk, engine_id, &mut accept)?;
     for other in passed_over {
         warn!("journal: {} is passed over: {}", other.file, other.problem);
     }
-    Ok(snapshot.zip(start).map(|(snapshot, start)| Known { seq: snapshot.seq, chain: snapshot.chain, start }))
+    let known =
+        |(snapshot, (start, left)): (Snapshot, _)| Known { seq: snapshot.seq, chain: snapshot.chain, start, left };
+    Ok(snapshot.zip(opened).map(known))
 }
 
-/// What is in a snapshot; `None` where its hash names something else, or it is of a program that this one does not understand.
-fn open(snapshot: &Snapshot) -> Option<Box<EngineStart>> {
+/// What is in a snapshot: two payloads as the journal has them. `None` where its hash names something else, or it is of a
+/// program that this one does not understand.
+#[must_use]
+pub fn open(snapshot: &Snapshot) -> Option<(Box<EngineStart>, Vec<(StrategyId, Left)>)> {
     let mut bytes = snapshot.bytes.as_slice();
-    match Blob::take(&mut bytes) {
-        Some(Blob::Start(start)) if bytes.is_empty() && hash(&snapshot.bytes) == snapshot.state_hash => Some(start),
+    let (start, left) = (Blob::take(&mut bytes)?, Blob::take(&mut bytes)?);
+    match (start, left) {
+        (Blob::Start(start), Blob::Left(left)) if bytes.is_empty() && hash(&snapshot.bytes) == snapshot.state_hash => {
+            Some((start, left))
+        }
         _ => None,
     }
 }
@@ -73,6 +83,8 @@ struct Follow {
     every: u64,
     is_over: Arc<AtomicBool>,
     history: History,
+    /// The shards, once the engine start is read.
+    leaving: Option<Leaving>,
     /// The record of the newest snapshot.
     newest: u64,
 }
@@ -98,6 +110,7 @@ impl Follower {
             every: every.max(1),
             is_over: Arc::clone(&is_over),
             history: History::following(),
+            leaving: None,
             newest: from_seq.saturating_sub(1),
         };
         let run = move || {
@@ -144,6 +157,10 @@ impl Follow {
                 let chain = reader.chain();
                 let Some((at, record)) = reader.next_up_to(durable).map_err(words)? else { break };
                 self.history.record(at, &record);
+                match &mut self.leaving {
+                    Some(leaving) => leaving.record(&record),
+                    none => *none = self.history.start().map(Leaving::of),
+                }
                 if let Some(problem) = &self.history.problem {
                     return Err(problem.clone());
                 }
@@ -166,6 +183,7 @@ impl Follow {
     fn write(&mut self, seq: u64, chain: u32, start: EngineStart, durable: u64) -> Result<(), JournalError> {
         let mut bytes = Vec::new();
         Blob::Start(Box::new(start)).put(&mut bytes);
+        Blob::Left(self.leaving.as_ref().map(Leaving::so_far).unwrap_or_default()).put(&mut bytes);
         let state_hash = hash(&bytes);
         let size = bytes.len();
         let snapshot = Snapshot { engine_id: self.engine_id, seq, chain, state_hash, bytes };

@@ -11,6 +11,7 @@
 use super::context::Context;
 use super::desk::{Desk, Holding, InstanceState, Tally};
 use super::market::{Markets, Subscriber};
+use super::saved::Left;
 use super::{AnyStrategy, Event, FieldError, Signal};
 use crate::book::{Bar, BarSeries};
 use crate::metrics::{ShardCounters, Shared};
@@ -313,6 +314,24 @@ impl Shard {
             working_count: slot.desk.working.len(),
         };
         self.core.slots.iter().map(summary).collect()
+    }
+
+    /// What each instance leaves behind for the next start, in the order they were given. For the cold plane, when the shard
+    /// is polled no more.
+    #[must_use]
+    pub fn leave(&self) -> Vec<(StrategyId, Left)> {
+        let of = |slot: &Slot| match slot.desk.state {
+            InstanceState::Error => Left::InError,
+            _ => match catch_unwind(AssertUnwindSafe(|| slot.strategy.save())) {
+                Ok(Some(state)) => Left::Saved(state),
+                Ok(None) => Left::Nothing,
+                Err(payload) => {
+                    std::mem::forget(payload);
+                    Left::InError
+                }
+            },
+        };
+        self.core.slots.iter().map(|slot| (slot.desk.id, of(slot))).collect()
     }
 
     /// Hands a signal to an instance.

@@ -1,10 +1,11 @@
 //! Going on from a snapshot: the newest that holds, the older one, or all there is; it comes to the same.
 
 use super::{Drill, PATIENCE, Process};
-use gannet::backtest::{Blob, EngineStart, History};
-use gannet::journal::{Disk, FolderDisk, Reader, Snapshot, newest_snapshot, verified_snapshots};
+use gannet::backtest::History;
+use gannet::control::snapshots::open;
+use gannet::journal::{Disk, FolderDisk, Reader, newest_snapshot, verified_snapshots};
 use gannet::risk::RiskFacts;
-use gannet::types::{Binary, OrderStatus, Timestamp};
+use gannet::types::{OrderStatus, Timestamp};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -45,21 +46,15 @@ impl Drill {
         engine.0.wait().unwrap();
     }
 
-    /// Starts again, and lets it stop in order: what it told.
-    fn goes_on(&self) -> String {
-        let output = self.engine("1s").env("RUST_LOG", "info").output().unwrap();
+    /// Starts again, and lets it stop in order: from which record on it read, and what it told.
+    fn goes_on(&self) -> (Option<u64>, String) {
+        let output = self.run("1s");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}{told}", String::from_utf8_lossy(&output.stdout));
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(summary["venue_agrees"], true, "{summary}");
-        told
-    }
-}
-
-fn start_in(snapshot: &Snapshot) -> Box<EngineStart> {
-    match Blob::take(&mut snapshot.bytes.as_slice()) {
-        Some(Blob::Start(start)) => start,
-        other => panic!("{other:?}"),
+        assert!(summary["recovered"]["records"].as_u64() > Some(0), "{summary}");
+        (summary["recovered"]["snapshot"].as_u64(), told)
     }
 }
 
@@ -81,8 +76,6 @@ fn facts(drill: &Drill, mut history: History, from_seq: u64) -> (RiskFacts, u64)
     (facts, records)
 }
 
-const FROM_SNAPSHOT: &str = "read from its snapshot";
-
 #[test]
 fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let drill = Drill::new();
@@ -91,11 +84,11 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let (newest, _) = newest_snapshot(drill.disk().as_ref(), &drill.engine_id(), &mut |_| true).unwrap();
     let newest = newest.expect("a snapshot");
     let (whole, all) = facts(&drill, History::following(), 0);
-    let going_on = History::following_from(start_in(&newest)).expect("it can be begun");
+    let going_on = History::following_from(open(&newest).expect("it holds").0).expect("it can be begun");
     let (rest, some) = facts(&drill, going_on, newest.seq + 1);
     assert!(rest == whole, "{rest:#?}\n  is not {whole:#?}");
     assert_eq!(some, all - newest.seq);
-    assert!(drill.goes_on().contains(FROM_SNAPSHOT));
+    assert_eq!(drill.goes_on().0, Some(newest.seq));
 
     // The newest is damaged: the one before it.
     drill.kill_behind_a_snapshot();
@@ -105,15 +98,18 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&files[1], &bytes).unwrap();
-    let told = drill.goes_on();
-    assert!(told.contains(FROM_SNAPSHOT) && told.contains("is passed over"), "{told}");
+    let (seq, told) = drill.goes_on();
+    assert!(
+        files[0].ends_with(format!("snapshot-{:020}.bin", seq.unwrap())) && told.contains("is passed over"),
+        "{told}"
+    );
 
     // None holds: the journal itself.
     drill.kill_behind_a_snapshot();
     for file in drill.snapshots() {
         fs::write(file, b"nothing").unwrap();
     }
-    assert!(!drill.goes_on().contains(FROM_SNAPSHOT));
+    assert_eq!(drill.goes_on().0, None);
 
     // Segments that are in two snapshots go, and it still goes on; replay says what it has not.
     drill.kill_behind_a_snapshot();
@@ -123,7 +119,7 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let pruned = pruned.unwrap();
     assert!(pruned.status.success(), "{}", String::from_utf8_lossy(&pruned.stderr));
     assert!(!drill.journal.join("segment-0000000001.log").exists(), "{}", String::from_utf8_lossy(&pruned.stdout));
-    assert!(drill.goes_on().contains(FROM_SNAPSHOT));
+    assert!(drill.goes_on().0 >= held.first().copied());
     let replay = drill.replay();
     assert_eq!(replay["identical"], true, "{replay}");
     assert!(replay["passed_over"].as_u64() > Some(0), "{replay}");
