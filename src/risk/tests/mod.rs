@@ -16,5 +16,6 @@ mod reconcile;
 mod reference;
 mod replaces;
 pub(crate) mod rig;
+mod schema;
 mod states;
 mod sweeps;
