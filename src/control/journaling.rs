@@ -144,6 +144,7 @@ impl Opened {
         if let Some(left) = self.history.left() {
             return Leftovers::of(start, left.iter().cloned().map(|(id, left)| (id, Ok(left))).collect());
         }
+        info!("journal: epoch {} did not stop in order: its shards are replayed", start.config.epoch);
         let mut leaving = Leaving::of(start);
         match self.replay(|record| leaving.record(record)) {
             Ok(()) => Leftovers::of(start, leaving.finish()),

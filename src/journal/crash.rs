@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 pub const VARIABLE: &str = "GANNET_CRASH_AT";
 
 /// Every point, in the order in which a start comes to them.
-pub const POINTS: [&str; 26] = [
+pub const POINTS: [&str; 28] = [
     "checkpoint-create-before",
     "checkpoint-create-after",
     "checkpoint-write-before",
@@ -42,6 +42,8 @@ pub const POINTS: [&str; 26] = [
     "segment-sync-after",
     "epoch-after",
     "page-before",
+    "left-before",
+    "left-after",
 ];
 
 struct Wanted {

@@ -23,7 +23,7 @@ pub enum Written {
 pub fn rewrite(from: &Path, to: &Path, mut edit: impl FnMut(&mut Written)) {
     let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(from));
     let mut reader = Reader::open(disk, 0).unwrap().expect("a journal");
-    let identity = reader.segment().identity.clone();
+    let identity = reader.segment().identity;
     let disk = Arc::new(FolderDisk::create(to).unwrap());
     let recovered = recover(disk.as_ref(), disk.lock().unwrap(), &ScanOptions::default(), &mut |_, _| {}).unwrap();
     let config = LogConfig { segment_bytes: 64 << 20, ballast_bytes: 0, ..LogConfig::default() };
