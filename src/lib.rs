@@ -44,8 +44,11 @@
 //!   buys may, orders in doubt and orders that are not ours included. Limits hold at its worse end. Its width is zero when
 //!   no order is open.
 //! - **Recover, reconcile, then trade**: a start follows what the journal says to its end, with the decisions that were
-//!   recorded; what was open then is unknown. After every connect, and again every few seconds, balances, open orders and fills
-//!   are compared with the venue's. A question without an answer proves nothing.
+//!   recorded; what was open then is unknown. After every connect, and again every few seconds, balances, open orders and
+//!   fills are compared with the venue's. A question without an answer proves nothing.
+//! - **An edited strategy never keeps an engine from starting.** Strategies resume from what they saved, or from their
+//!   shard's replay, where their file is the same ([`control::resuming`]); whatever is amiss with that only means that they
+//!   begin afresh.
 //! - **Whoever stops trading needs nobody.** A kill is a bit in a table and a generation that risk reads each cycle; it
 //!   comes from a file, a signal, a panic or the watchdog, while every other thread hangs. Breakers stop by themselves, in
 //!   states of their own. What makes trading wider takes two people.

@@ -145,7 +145,7 @@ fn summary(output: &Output) -> Value {
     ];
     assert_eq!(keys(&summary), BTreeSet::from(expected));
     for strategy in summary["strategies"].as_array().unwrap() {
-        assert_eq!(keys(strategy), BTreeSet::from(["name", "orders_sent", "orders_filled"]));
+        assert_eq!(keys(strategy), BTreeSet::from(["name", "began", "orders_sent", "orders_filled"]));
     }
     for position in summary["positions"].as_array().unwrap() {
         assert_eq!(keys(position), BTreeSet::from(["instrument", "quantity", "average_price"]));

@@ -10,14 +10,18 @@
 )]
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may wait and print")]
 
+mod rewriting;
+
+use gannet::backtest::Blob;
 use gannet::control::journaling::SCHEMA;
 use gannet::journal::{
     Disk, FolderDisk, Identity, Log, LogConfig, RISK_STAGE, ScanOptions, Snapshot, append_entry, recover, segment_name,
     write_snapshot,
 };
-use gannet::types::{Entry, Event, Timestamp};
+use gannet::types::{Entry, Event, MarketEvent, Timestamp};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
+use rewriting::{Written, rewrite};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -396,4 +400,96 @@ fn only_what_is_in_two_snapshots_and_kept_elsewhere_is_pruned() {
     assert_refused(&journal("inspect", folder.path(), &["--seq", "1"]), &["begins with sequence"]);
     let first = found["first_seq"].as_u64().unwrap();
     assert_eq!(records(folder.path()).len() as u64, 1_001 - first);
+}
+
+/// `gannet replay DIR --json`, and what it says of it all on standard error.
+fn replay(folder: &Path) -> (Value, String) {
+    let output = gannet(&["replay", folder.to_str().unwrap(), "--json"]).output().unwrap();
+    let found: Value = serde_json::from_str(&text(&output.stdout)).expect("JSON");
+    assert_eq!(output.status.code(), Some(i32::from(found["identical"] != true)), "{found}");
+    (found, text(&output.stderr))
+}
+
+/// What was replayed of a stage.
+fn stage<'a>(found: &'a Value, name: &str) -> &'a Value {
+    found["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == name).expect("the stage")
+}
+
+#[test]
+fn risk_and_every_shard_replay_to_what_they_were() {
+    let (found, _) = replay(demo());
+    assert_eq!(found["identical"], true, "{found}");
+    assert_eq!(found["stages"].as_array().unwrap().len(), 3);
+    assert_eq!(stage(&found, "risk")["records"], stage(&found, "risk")["replayed"]);
+    for name in ["shard-0", "shard-1"] {
+        let shard = stage(&found, name);
+        // Only on a machine that is busy beyond measure is anything left out.
+        let stopped = shard["stopped"].as_array().unwrap();
+        assert!(stopped.iter().all(|stop| stop["reason"] == "gap"), "{shard}");
+        assert!(shard["replayed"] == shard["records"] || !stopped.is_empty(), "{shard}");
+    }
+    let told = said(&gannet(&["replay", demo().to_str().unwrap()]).output().unwrap());
+    assert!(told.contains("shard-1 ") && told.contains(": identical"), "{told}");
+    let all = records(demo());
+    let left = all.iter().find(|record| record["kind"] == "strategies_left").expect("it stopped in order");
+    assert_eq!(
+        (&left["strategies"][0]["strategy"], &left["strategies"][0]["state"]),
+        (&"maker".into(), &"saved".into())
+    );
+}
+
+#[test]
+fn a_market_that_was_another_is_found_with_stage_and_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    rewrite(demo(), folder.path(), |written| {
+        if let Written::Entry(stamp, Event::Market { message, .. }) = written
+            && let MarketEvent::Quote(quote) = &mut message.event
+            && stamp.stage == gannet::journal::shard_stage(0)
+        {
+            seen += 1;
+            if seen > 500 {
+                quote.bid.0 -= quote.bid.0 / 100;
+                quote.ask.0 -= quote.ask.0 / 100;
+            }
+        }
+    });
+    let (found, told) = replay(folder.path());
+    let first = &found["first_difference"];
+    assert_eq!(
+        (&found["identical"], &first["stage"], &first["strategy"]),
+        (&false.into(), &"shard-0".into(), &"maker".into())
+    );
+    assert!(told.contains("stage shard-0, strategy maker"), "{told}");
+}
+
+#[test]
+fn a_parameter_that_was_another_is_found_and_an_edited_file_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let edit = |to: &str, edit: &dyn Fn(&mut gannet::backtest::InstanceStart)| {
+        let to = folder.path().join(to);
+        rewrite(demo(), &to, |written| {
+            if let Written::Blob(_, blob) = written
+                && let Blob::Start(start) = blob.as_mut()
+            {
+                start.shards.iter_mut().flatten().filter(|instance| instance.kind == "market_maker").for_each(edit);
+            }
+        });
+        replay(&to).0
+    };
+    let found = edit("params", &|instance| {
+        let mut params: Value = serde_json::from_str(&instance.params).unwrap();
+        params["half_spread_ppm"] = 5_000.into();
+        instance.params = params.to_string();
+    });
+    let first = &found["first_difference"];
+    assert_eq!((&first["stage"], &first["strategy"]), (&"shard-0".into(), &"maker".into()), "{found}");
+    let found = edit("file", &|instance| instance.file_hash[3] ^= 1);
+    assert_eq!(found["identical"], true, "{found}");
+    let shard = stage(&found, "shard-0");
+    assert_eq!((&shard["replayed"], &shard["stopped"][0]["reason"]), (&0.into(), &"edited".into()), "{shard}");
+    assert_eq!(shard["stopped"][0]["strategy"], "maker");
+    assert_eq!(stage(&found, "risk")["records"], stage(&found, "risk")["replayed"]);
+    // As it was: it is the rewriting of nothing that changes nothing.
+    assert_eq!(edit("same", &|_| {})["identical"], true);
 }

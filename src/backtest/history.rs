@@ -173,7 +173,7 @@ impl History {
     }
 
     fn differ(&mut self, stage: JournalStage, difference: Difference) {
-        let strategy = strategy(&difference);
+        let strategy = self.concerned(stage, &difference);
         self.difference = Some(FirstDifference { epoch: self.epoch, seq: self.seq, stage, strategy, difference });
     }
 
@@ -280,18 +280,37 @@ impl History {
         let strategy = start.map(|start| start.strategy_name(strategy));
         self.stops.push(Stop { epoch: self.epoch, seq: self.seq, stage, strategy, reason });
     }
+
+    /// Which strategy a difference concerns, by the first of the two sides that tells; in a shard's, where neither does, the
+    /// only one that it can be of.
+    fn concerned(&self, stage: JournalStage, difference: &Difference) -> StrategyId {
+        let sides = [difference.recorded, difference.replayed];
+        let events = || sides.iter().flatten().map(|entry| entry.event);
+        if let Some(strategy) = events().find_map(strategy) {
+            return strategy;
+        }
+        let (JournalStage::Shard(shard), Some(start)) = (stage, &self.start) else { return StrategyId::NONE };
+        let instrument = events().find_map(|event| match event {
+            Event::Mark { mark, .. } => Some(mark.instrument),
+            _ => None,
+        });
+        let instances = start.shards.get(usize::from(shard)).map_or(&[][..], Vec::as_slice);
+        let mut able = instances.iter().filter(|of| instrument.is_none_or(|id| of.instruments.contains(&id)));
+        match (able.next(), able.next()) {
+            (Some(only), None) => only.id,
+            _ => StrategyId::NONE,
+        }
+    }
 }
 
-/// Which strategy a difference concerns, by the first of the two sides that tells.
-fn strategy(difference: &Difference) -> StrategyId {
-    let of = |entry: &Entry| match entry.event {
+/// Whose an event is, where it says so.
+const fn strategy(event: Event) -> Option<StrategyId> {
+    match event {
         Event::Intent { intent, .. } => Some(intent.order.strategy),
         Event::Cancel { intent, .. } | Event::Canceling(intent) => Some(intent.strategy),
         Event::Update(update) => Some(update.strategy),
         Event::Approved { order, .. } => Some(order.strategy),
         Event::Denied { client_order_id, .. } => Some(client_order_id.strategy()),
         _ => None,
-    };
-    let sides = [difference.recorded, difference.replayed];
-    sides.iter().flatten().find_map(of).unwrap_or(StrategyId::NONE)
+    }
 }

@@ -156,9 +156,11 @@ pub async fn run(
     plane.drain();
     // The keeper's last words may be for the journal.
     drop(keeper);
+    crash::reach("left-before");
     if let Err(error) = journaling::keep_left(recorder.journal(), &stages) {
         warn!("what strategies have come to is not in the journal, so that they begin afresh: {error}");
     }
+    crash::reach("left-after");
     drop(recorder);
     journaling::discard_order_page(&data);
     let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })

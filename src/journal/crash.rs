@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 pub const VARIABLE: &str = "GANNET_CRASH_AT";
 
 /// Every point, in the order in which a start comes to them.
-pub const POINTS: [&str; 34] = [
+pub const POINTS: [&str; 36] = [
     "checkpoint-create-before",
     "checkpoint-create-after",
     "checkpoint-write-before",
@@ -50,6 +50,8 @@ pub const POINTS: [&str; 34] = [
     "snapshots-rename-after",
     "epoch-after",
     "page-before",
+    "left-before",
+    "left-after",
 ];
 
 struct Wanted {

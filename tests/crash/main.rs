@@ -18,10 +18,14 @@
 )]
 
 mod full_disk;
+#[path = "../rewriting/mod.rs"]
+mod rewriting;
 mod snapshots;
 
+use gannet::backtest::Blob;
 use gannet::journal::{Disk, FolderDisk, RISK_STAGE, Reader, crash};
 use gannet::types::{Binary, Event};
+use rewriting::{Written, rewrite};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -225,6 +229,55 @@ fn whenever_it_is_killed_it_goes_on_from_its_journal() {
         drill.order_ids(),
         replay["records"]
     );
+}
+
+/// How each strategy began, by name.
+fn beginnings(output: &Output) -> Vec<(String, Value)> {
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}{errors}");
+    let summary: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(summary["venue_agrees"], true, "{summary}");
+    let strategies = summary["strategies"].as_array().unwrap();
+    strategies
+        .iter()
+        .map(|strategy| (strategy["name"].as_str().unwrap().to_owned(), strategy["began"].clone()))
+        .collect()
+}
+
+#[test]
+fn strategies_find_what_they_had_come_to_and_an_edited_one_begins_afresh() {
+    let drill = Drill::new();
+    let how =
+        |output: &Output| beginnings(output).into_iter().map(|(_, began)| began["how"].clone()).collect::<Vec<_>>();
+    assert_eq!(how(&drill.run("3s")), ["new", "new"]);
+    assert_eq!(how(&drill.run("1s")), ["resumed", "resumed"]);
+    drill.kill_after(0, Duration::from_secs(6));
+    let after_crash = beginnings(&drill.run("1s"));
+    for (name, began) in &after_crash {
+        // It is replayed, unless the machine was so busy that market data was left out.
+        let is_gap = began["because"].as_str().is_some_and(|because| because.contains("lacks market data"));
+        assert!(began["how"] == "resumed" || is_gap, "{name}: {began}");
+    }
+    let replay = drill.replay();
+    assert_eq!(replay["identical"], true, "{replay}");
+
+    // One engine start alone in its journal, of a program that had another file of the maker.
+    let drill = Drill::new();
+    assert_eq!(how(&drill.run("3s")), ["new", "new"]);
+    let (journal, before) = (drill.journal.clone(), drill.folder.path().join("before"));
+    std::fs::rename(&journal, &before).unwrap();
+    rewrite(&before, &journal, |written| {
+        if let Written::Blob(_, blob) = written
+            && let Blob::Start(start) = blob.as_mut()
+        {
+            start.shards[0][0].file_hash[0] ^= 1;
+        }
+    });
+    std::fs::rename(before.join("data"), journal.join("data")).unwrap();
+    let began = beginnings(&drill.run("2s"));
+    assert_eq!(began[0].1["how"], "afresh", "{began:?}");
+    assert!(began[0].1["because"].as_str().unwrap().contains("edited"), "{began:?}");
+    assert_eq!(began[1].1["how"], "resumed", "{began:?}");
 }
 
 #[test]

@@ -17,5 +17,6 @@ mod reconcile;
 mod reference;
 mod replaces;
 pub(crate) mod rig;
+mod schema;
 mod states;
 mod sweeps;
