@@ -7,7 +7,7 @@ use super::shards::{Followed, ShardDifference, Shards, Stop, StopReason};
 use super::start::{Blob, EngineStart};
 use crate::journal::{BLOB_KIND, BYTES_VERSION, JournalStage, Position, Record};
 use crate::strategy::saved::Left;
-use crate::types::{Binary, Entry, Event, StrategyId, Timestamp};
+use crate::types::{Binary, ClientOrderId, Entry, Event, Notice, StrategyId, Timestamp};
 use std::collections::BTreeMap;
 
 /// The largest payload that is put together from its parts.
@@ -49,6 +49,8 @@ pub struct History {
     shards: Shards,
     /// Whether verdicts are those that were recorded.
     is_following: bool,
+    /// The order that somebody asks about.
+    asked: Option<ClientOrderId>,
     epoch: u32,
     seq: u64,
     /// The record before the risk cycle that is being read: what risk is now is what it was made into up to there.
@@ -86,6 +88,20 @@ impl History {
         let mut history = Self::following();
         history.begin(start)?;
         Ok(history)
+    }
+
+    /// The same, for somebody who asks about an order: risk tells what its controls made of it, and its shard what its
+    /// strategy said.
+    #[must_use]
+    pub fn asking(mut self, order: ClientOrderId) -> Self {
+        self.asked = Some(order);
+        self
+    }
+
+    /// What the strategy said in the poll in which it wanted the order that was asked about: signals and lines, newest last.
+    #[must_use]
+    pub fn said(&self) -> &[Notice] {
+        &self.shards.said
     }
 
     /// Follows nothing, for this reason, in words.
@@ -217,8 +233,12 @@ impl History {
             replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
         }
         self.replay = Some(replay);
+        if let Some((order, replay)) = self.asked.zip(self.replay.as_mut()) {
+            replay.explain(order);
+        }
         if !self.is_following {
             self.shards = Shards::new(&start, Edited::EndsIt);
+            self.shards.asked = self.asked;
         }
         (self.start, self.start_seq, self.left) = (Some(start), self.seq, None);
         Ok(())

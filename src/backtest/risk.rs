@@ -11,8 +11,8 @@ use crate::risk::{
     approved_lane,
 };
 use crate::types::{
-    CancelIntent, Entry, Event, GatewayMessage, Latch, Mark, Notice, OrderIntent, OrderUpdate, PositionReport,
-    RiskCommand,
+    CancelIntent, ClientOrderId, Entry, Event, GatewayMessage, Latch, Mark, Notice, OrderIntent, OrderUpdate,
+    PositionReport, RiskCommand,
 };
 use crossbeam::channel;
 use std::collections::VecDeque;
@@ -151,6 +151,11 @@ impl RiskReplay {
     #[must_use]
     pub const fn risk(&self) -> &Risk {
         &self.risk
+    }
+
+    /// Somebody asks what risk makes of an order: [`Risk::explanation`] tells, once it was judged.
+    pub fn explain(&mut self, order: ClientOrderId) {
+        self.risk.explain(order);
     }
 
     /// Limits that a later command takes.

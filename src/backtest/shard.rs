@@ -56,6 +56,8 @@ pub(super) struct ShardReplay {
     pub(super) stood_in_for: Vec<StrategyId>,
     /// The instant of the newest cycle that has run whole.
     pub(super) ran_ns: Timestamp,
+    /// What its stage and its strategies said in it.
+    pub(super) said: Vec<Notice>,
 }
 
 /// The outer ends of a shard's lanes.
@@ -133,7 +135,7 @@ impl ShardReplay {
         let (tap, drain) = Tap::roomy();
         let shard = shard.watching(instruments, &watched).with_journal(tap);
         let cycle = Cycle::new(drain);
-        Ok(Self { number, shard, cycle, lanes: outer, stood_in_for, ran_ns: Timestamp::UNKNOWN })
+        Ok(Self { number, shard, cycle, lanes: outer, stood_in_for, ran_ns: Timestamp::UNKNOWN, said: Vec::new() })
     }
 
     /// The next entry. One that begins a cycle lets the one before it run; `send` is told what the shard sends in it.
@@ -159,7 +161,8 @@ impl ShardReplay {
         orders.drain(u64::MAX, |intent| put(Event::Intent { shard, intent: *intent }));
         cancels.drain(u64::MAX, |intent| put(Event::Cancel { shard, intent: *intent }));
         marks.drain(u64::MAX, |mark| put(Event::Mark { shard, mark: *mark }));
-        notices.drain(u64::MAX, |_| {});
+        self.said.clear();
+        notices.drain(u64::MAX, |notice| self.said.push(*notice));
         if self.stood_in_for.is_empty() {
             return self.cycle.compare(false);
         }

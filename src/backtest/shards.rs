@@ -6,7 +6,7 @@ use super::shard::{Edited, ShardReplay, Unlike};
 use super::start::EngineStart;
 use crate::journal::JournalStage;
 use crate::strategy::saved::Left;
-use crate::types::{Entry, Event, StrategyId};
+use crate::types::{ClientOrderId, Entry, Event, Notice, StrategyId};
 
 /// Why a shard was not replayed to the end. None of it is a difference: nothing was found that contradicts the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,9 @@ struct Run {
 pub(super) struct Shards {
     /// By number; none where replay ended.
     runs: Vec<Option<Run>>,
+    /// The order that somebody asks about, and what its strategy said in the poll in which it wanted it.
+    pub(super) asked: Option<ClientOrderId>,
+    pub(super) said: Vec<Notice>,
     /// What they would have been stopped by, told when their first entry comes: until then nothing is amiss.
     unlike: Vec<Option<Unlike>>,
 }
@@ -102,12 +105,19 @@ impl Shards {
             *run = None;
             return Ok(Followed::Stopped(StrategyId::NONE, StopReason::Gap { count }));
         }
-        let mut outcome = Ok(());
+        let (mut outcome, asked, mut is_found) = (Ok(()), self.asked, false);
         let ran = replay.next(entry, &mut |message| {
+            if let Event::Intent { intent, .. } = message.event {
+                is_found |= asked == Some(intent.order.client_order_id);
+            }
             if outcome.is_ok() {
                 outcome = sent.sent(message);
             }
         });
+        if is_found {
+            let strategy = asked.map(ClientOrderId::strategy);
+            self.said = replay.said.iter().filter(|notice| Some(notice.strategy) == strategy).copied().collect();
+        }
         // What it sent is what the cycle's entries led to: told first, as it names a strategy.
         outcome.and(ran).map(|()| Followed::Replayed).map_err(|difference| ShardDifference { shard, difference })
     }

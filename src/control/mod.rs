@@ -16,6 +16,7 @@ pub mod demo;
 pub mod demo_operators;
 mod difference;
 pub mod engine;
+mod explain;
 pub mod identity;
 pub mod instants;
 pub mod journal_command;

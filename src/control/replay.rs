@@ -1,8 +1,10 @@
 //! `gannet replay`: a journal through the same stages again.
 
+use super::explain::{Story, Told};
+use super::journal_command::parse_order;
 use crate::backtest::{FirstDifference, History, Stop, StopReason};
 use crate::journal::{Disk, FolderDisk, JournalStage, Reader};
-use crate::types::StrategyId;
+use crate::types::{ClientOrderId, StrategyId};
 use clap::Args;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -19,6 +21,7 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(250);
   gannet replay gannet-data/journal             does the same code come to the same decisions again?
   gannet replay gannet-data/journal --json      {\"identical\":true,\"records\":N,\"orders\":N,\"first_difference\":null,…}
   gannet replay DIR --until 81230               only the records up to this sequence
+  gannet replay DIR --explain gn0000100000000007   why this order, and what became of it
 Risk is replayed whole, each shard up to where market data was left out, and not at all where the file of one of its
 strategies is another than it was: both are told, and are no difference. It writes nothing and takes no lock: the journal
 of a running engine can be replayed up to its newest record. Ends with exit code 1 where anything differs.")]
@@ -29,6 +32,10 @@ pub struct ReplayArgs {
     /// Stops after the record of this sequence.
     #[arg(long, value_name = "SEQ")]
     pub until: Option<u64>,
+    /// Tells one order's whole story: the tick, the strategy's reason, each control with its margin, instants, fills, and what the
+    /// market did after them.
+    #[arg(long, value_name = "ORDER", value_parser = parse_order)]
+    pub explain: Option<ClientOrderId>,
     /// Prints the result as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -51,6 +58,9 @@ struct Outcome {
     problem: Option<String>,
     /// Risk and the shards.
     stages: Vec<Stage>,
+    /// The order that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<Told>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -129,6 +139,11 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
     }
     let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(&args.folder));
     let mut history = History::default();
+    let mut story = None;
+    if let Some(order) = args.explain {
+        history = history.asking(order);
+        story = Some(Story::of(order));
+    }
     let reader = Reader::open(disk, 0).map_err(|error| words(&error))?;
     let Some(mut reader) = reader else {
         return Err(words(&"there is no journal in it; gannet run and gannet demo --journal DIR write one"));
@@ -139,6 +154,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
     let mut shown = started;
     while let Some((at, record)) = reader.next_up_to(limit).map_err(|error| words(&error))? {
         history.record(at, &record);
+        if let Some(story) = &mut story {
+            story.record(&record, &history);
+        }
         if is_shown && history.records.is_multiple_of(4_096) && shown.elapsed() > SHOW_INTERVAL {
             shown = Instant::now();
             eprint!("\r{} records, at {at} ", history.records);
@@ -148,7 +166,10 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
         eprint!("\r\x1b[K");
     }
     history.finish();
+    story.iter_mut().for_each(|story| story.look(&history));
+    let explained = story.map(|story| story.tell()).transpose().map_err(|problem| words(&problem))?;
     let outcome = Outcome {
+        explained,
         identical: history.difference.is_none() && history.problem.is_none(),
         records: history.records,
         passed_over: history.passed_over,
@@ -173,6 +194,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
         )
     };
     written.map_err(|error| words(&error))?;
+    if let Some(told) = outcome.explained.as_ref().filter(|_| !args.json) {
+        told.write(&mut out).map_err(|error| words(&error))?;
+    }
     if !args.json {
         tell(&outcome, &mut out).map_err(|error| words(&error))?;
     }

@@ -5,6 +5,7 @@ use super::books::Books;
 use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
 use super::config::RiskConfig;
+use super::controls::Explanation;
 use super::drift::Drift;
 use super::executions::Executions;
 use super::kill::{KillScope, KillSwitch, Kills};
@@ -111,6 +112,8 @@ pub(super) struct Core {
     pub(super) foretold: Option<Foretold>,
     /// In recovery alone: the verdicts to follow.
     pub(super) recorded: Option<Recorded>,
+    /// The order that somebody asks about, and what the controls made of it.
+    pub(super) asked: Option<Box<(ClientOrderId, Option<Explanation>)>>,
     /// What was restored of which account's balances: nothing else says what those began with.
     pub(super) restored: Vec<(VenueId, AssetId)>,
     pub(super) kill: KillSwitch,
@@ -222,6 +225,7 @@ impl Core {
             hash_at: HASH_EVERY,
             foretold: None,
             recorded: None,
+            asked: None,
             restored: Vec::new(),
             kill,
             kills: Kills::NONE,

@@ -3,7 +3,7 @@
 use super::approved::Approved;
 use super::breakers::{AccountBreakers, StrategyBreakers};
 use super::budget::Budget;
-use super::controls::{self, Facts, Rate, Replaced, Terms};
+use super::controls::{self, Explanation, Facts, Rate, Replaced, Terms};
 use super::core::{Core, number};
 use super::drift::Drift;
 use super::exposure::Exposure;
@@ -94,6 +94,10 @@ impl Core {
         let recorded = self.recorded.as_mut().map(|recorded| recorded.take(order.client_order_id));
         let facts = self.facts(&on_wire, intent.order.quantity, place);
         let (sent, worst) = (facts.protected_order(), facts.terms.worst_price.unwrap_or_default());
+        let explained = match &self.asked {
+            Some(asked) if asked.0 == order.client_order_id => Some(Explanation::of(&facts)),
+            _ => None,
+        };
         let passed = Passed { order: sent, worst, is_exclusive, room: Room::Asked, used: 0 };
         let verdict = match recorded {
             Some(recorded) => self.recorded_verdict(recorded, passed),
@@ -102,6 +106,9 @@ impl Core {
                 Err(denial) => self.overrides.judge(&facts, denial).map(|used| Passed { used, ..passed }),
             },
         };
+        if let Some(asked) = self.asked.as_mut().filter(|_| explained.is_some()) {
+            asked.1 = explained;
+        }
         let id = order.client_order_id;
         if id.strategy() == order.strategy
             && let Some(strategy) = self.strategies.get_mut(order.strategy.index())

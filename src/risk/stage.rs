@@ -2,6 +2,7 @@
 
 use super::books::{Holding, Market};
 use super::config::{RiskConfig, RiskConfigError, RiskLanes};
+use super::controls::Explanation;
 use super::core::{Core, Outputs, WAITING_MAX};
 use super::kill::KillSwitch;
 use super::order_table::OrderTable;
@@ -14,8 +15,8 @@ use crate::pipeline::stage::Stage;
 use crate::pipeline::tap::Tap;
 use crate::portfolio::{Ledger, Rates};
 use crate::types::{
-    AssetId, CancelIntent, DenialReason, Event, GatewayMessage, InstrumentId, Mark, Money, OrderIntent, RiskCommand,
-    StrategyId, Timestamp, TradingState, VenueId,
+    AssetId, CancelIntent, ClientOrderId, DenialReason, Event, GatewayMessage, InstrumentId, Mark, Money, OrderIntent,
+    RiskCommand, StrategyId, Timestamp, TradingState, VenueId,
 };
 
 /// Messages taken in one cycle from one lane of each kind.
@@ -93,6 +94,17 @@ impl Risk {
     /// order. An order without a verdict was never sent, and is denied.
     pub fn follow(&mut self) {
         self.core.follow();
+    }
+
+    /// Replay: somebody asks what the controls make of this order; [`Risk::explanation`] tells once it was judged.
+    pub fn explain(&mut self, order: ClientOrderId) {
+        self.core.asked = Some(Box::new((order, None)));
+    }
+
+    /// What the controls made of the order that was asked about; `None` until it is judged.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&Explanation> {
+        self.core.asked.as_ref().and_then(|asked| asked.1.as_ref())
     }
 
     /// Words that wait to be taken into the journal.

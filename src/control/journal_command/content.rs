@@ -353,7 +353,7 @@ pub(super) fn parse_stage(text: &str) -> Result<u16, String> {
 ///
 /// # Errors
 /// What an id looks like.
-pub(super) fn parse_order(text: &str) -> Result<ClientOrderId, String> {
+pub(in crate::control) fn parse_order(text: &str) -> Result<ClientOrderId, String> {
     let problem = "that is none of our order ids; they are gn and 16 hexadecimal digits, as in gn0000100000000001";
     ClientOrderId::parse(text.as_bytes()).ok_or_else(|| problem.to_owned())
 }

@@ -5,6 +5,7 @@
 //! written down, for programs and for people from the same lists of fields (`fields`, `text`, `words`).
 
 mod content;
+pub(super) use content::parse_order;
 mod exporting;
 mod fields;
 mod inspecting;

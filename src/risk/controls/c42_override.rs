@@ -15,9 +15,6 @@ pub(in crate::risk) struct Lifted {
     account: AccountLimits,
 }
 
-const NO_MONEY: Money = Money(i128::MAX);
-const NO_QUANTITY: Quantity = Quantity(i64::MAX);
-
 impl Lifted {
     pub(in crate::risk) const fn of(facts: &Facts<'_>) -> Self {
         Self {
@@ -45,50 +42,82 @@ impl Lifted {
         }
     }
 
-    /// Lifts the limit behind a reason, to the largest number that its field holds; whether there is one. A limit that is not configured is not there to be lifted:
-    /// its denial is `LIMIT_NOT_CONFIGURED`.
-    pub(in crate::risk) const fn lift(&mut self, reason: DenialReason) -> bool {
-        match reason {
-            DenialReason::DuplicateOrder => self.strategy.max_duplicates = u32::MAX,
-            DenialReason::PriceCollar => self.instrument.collar_bps = u32::MAX,
-            DenialReason::PriceTooFar => self.instrument.passive_collar_bps = u32::MAX,
-            DenialReason::PriceDrift => self.instrument.max_drift_bps = u32::MAX,
-            DenialReason::MaxOrderQuantity => self.limits.max_order_quantity = NO_QUANTITY,
-            DenialReason::MaxDepthShare => self.instrument.max_depth_share_bps = u32::MAX,
-            DenialReason::MaxVolumeShare => self.instrument.max_volume_share_bps = u32::MAX,
-            DenialReason::MaxOrderNotional => self.limits.max_order_notional = NO_MONEY,
-            DenialReason::MaxPosition => {
-                lift_quantity(&mut self.limits.max_position);
-                lift_quantity(&mut self.instrument.max_position);
-            }
-            DenialReason::MaxGross => self.account.max_gross = NO_MONEY,
-            DenialReason::MaxNet => self.account.max_net = NO_MONEY,
-            DenialReason::AllocationExceeded => self.limits.allocation = NO_MONEY,
-            DenialReason::MaxOpenOrders => {
-                lift_count(&mut self.strategy.max_open_orders);
-                lift_count(&mut self.instrument.max_open_orders);
-                lift_count(&mut self.account.max_open_orders);
-            }
-            DenialReason::MaxRestingNotional => self.instrument.max_resting_notional = NO_MONEY,
-            DenialReason::MaxTurnover => self.strategy.max_turnover = NO_MONEY,
-            DenialReason::MaxDailyTurnover => self.strategy.max_daily_turnover = NO_MONEY,
-            DenialReason::OrderToTradeRatio => self.strategy.max_order_to_trade = u32::MAX,
-            _ => return false,
+    /// Lifts the limit behind a reason, to the largest number that its field holds; whether there is one. A limit that is not
+    /// configured is not there to be lifted: its denial is `LIMIT_NOT_CONFIGURED`.
+    pub(in crate::risk) fn lift(&mut self, reason: DenialReason) -> bool {
+        self.set(reason, i128::MAX)
+    }
+
+    /// Puts the limits behind a reason that are configured at this number, or at what of it fits their field.
+    pub(super) fn set(&mut self, reason: DenialReason, number: i128) -> bool {
+        let mut fields = self.fields(reason);
+        for field in fields.iter_mut().flatten().filter(|field| field.get() > 0) {
+            field.set(number);
         }
-        true
+        fields.iter().any(Option::is_some)
+    }
+
+    /// The smallest limit behind a reason; `None` where there is none.
+    pub(super) fn limit(&mut self, reason: DenialReason) -> Option<i128> {
+        self.fields(reason).iter().flatten().map(Field::get).filter(|limit| *limit > 0).min()
+    }
+
+    /// The limits behind a reason.
+    fn fields(&mut self, reason: DenialReason) -> [Option<Field<'_>>; 3] {
+        use Field::{Count, Money, Quantity};
+        let Self { limits, instrument, strategy, account } = self;
+        let one = |field| [Some(field), None, None];
+        match reason {
+            DenialReason::DuplicateOrder => one(Count(&mut strategy.max_duplicates)),
+            DenialReason::PriceCollar => one(Count(&mut instrument.collar_bps)),
+            DenialReason::PriceTooFar => one(Count(&mut instrument.passive_collar_bps)),
+            DenialReason::PriceDrift => one(Count(&mut instrument.max_drift_bps)),
+            DenialReason::MaxOrderQuantity => one(Quantity(&mut limits.max_order_quantity)),
+            DenialReason::MaxDepthShare => one(Count(&mut instrument.max_depth_share_bps)),
+            DenialReason::MaxVolumeShare => one(Count(&mut instrument.max_volume_share_bps)),
+            DenialReason::MaxOrderNotional => one(Money(&mut limits.max_order_notional)),
+            DenialReason::MaxPosition => {
+                [Some(Quantity(&mut limits.max_position)), Some(Quantity(&mut instrument.max_position)), None]
+            }
+            DenialReason::MaxGross => one(Money(&mut account.max_gross)),
+            DenialReason::MaxNet => one(Money(&mut account.max_net)),
+            DenialReason::AllocationExceeded => one(Money(&mut limits.allocation)),
+            DenialReason::MaxOpenOrders => [
+                Some(Count(&mut strategy.max_open_orders)),
+                Some(Count(&mut instrument.max_open_orders)),
+                Some(Count(&mut account.max_open_orders)),
+            ],
+            DenialReason::MaxRestingNotional => one(Money(&mut instrument.max_resting_notional)),
+            DenialReason::MaxTurnover => one(Money(&mut strategy.max_turnover)),
+            DenialReason::MaxDailyTurnover => one(Money(&mut strategy.max_daily_turnover)),
+            DenialReason::OrderToTradeRatio => one(Count(&mut strategy.max_order_to_trade)),
+            _ => [None, None, None],
+        }
     }
 }
 
-/// Lifts one of several limits behind the same reason, if it is configured.
-const fn lift_quantity(limit: &mut Quantity) {
-    if limit.0 > 0 {
-        *limit = NO_QUANTITY;
-    }
+/// One limit.
+enum Field<'a> {
+    Count(&'a mut u32),
+    Quantity(&'a mut Quantity),
+    Money(&'a mut Money),
 }
 
-const fn lift_count(limit: &mut u32) {
-    if *limit > 0 {
-        *limit = u32::MAX;
+impl Field<'_> {
+    fn get(&self) -> i128 {
+        match self {
+            Self::Count(limit) => i128::from(**limit),
+            Self::Quantity(limit) => i128::from(limit.0),
+            Self::Money(limit) => limit.0,
+        }
+    }
+
+    fn set(&mut self, number: i128) {
+        match self {
+            Self::Count(limit) => **limit = u32::try_from(number).unwrap_or(u32::MAX),
+            Self::Quantity(limit) => limit.0 = i64::try_from(number).unwrap_or(i64::MAX),
+            Self::Money(limit) => limit.0 = number,
+        }
     }
 }
 
@@ -96,6 +125,8 @@ const fn lift_count(limit: &mut u32) {
 mod tests {
     use super::*;
     use crate::risk::LimitsTable;
+
+    const NO_QUANTITY: Quantity = Quantity(i64::MAX);
 
     #[test]
     fn of_several_limits_behind_a_reason_those_that_are_not_configured_stay_so() {

@@ -27,8 +27,10 @@ use super::recent::Recent;
 use super::resting::OpenOrders;
 
 mod c42_override;
+mod explain;
 mod terms;
 pub(super) use c42_override::Lifted;
+pub use explain::{Explanation, Margin};
 pub use terms::Terms;
 
 /// Declares the controls and evaluates them in this order; the first failure gives the reason.
@@ -47,6 +49,11 @@ macro_rules! controls_in_order {
         pub fn evaluate(facts: &Facts<'_>) -> Result<(), Denial> {
             $($control::check(facts)?;)+
             Ok(())
+        }
+
+        /// The verdict of each control for itself, in that order.
+        fn each(facts: &Facts<'_>) -> Vec<Result<(), Denial>> {
+            vec![$($control::check(facts)),+]
         }
     };
 }
