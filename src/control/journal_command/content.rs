@@ -441,7 +441,7 @@ mod tests {
         assert!(parse_stage("rsik").is_err_and(|problem| problem.contains("risk, shard-0, control, journal")));
         assert!(parse_stage("256").is_err());
         assert_eq!(stage_name(JOURNAL_STAGE), "journal");
-        assert_eq!(stage_name(3), "3");
+        assert_eq!((stage_name(3).as_str(), stage_name(200).as_str()), ("shard-2", "200"));
         assert!(parse_order("gn0000100000000001").is_ok());
         assert!(parse_order("17").is_err_and(|problem| problem.contains("hexadecimal")));
     }
