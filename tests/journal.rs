@@ -120,7 +120,7 @@ fn a_journal_is_verified_and_shown() {
     let (count, stages) = (found["records"].as_u64().unwrap(), &found["stages"]);
     let counts = stages.as_object().unwrap().values().map(|count| count.as_u64().unwrap());
     assert_eq!(counts.sum::<u64>(), count);
-    for stage in ["control", "risk", "shard-0", "shard-1"] {
+    for stage in ["control", "risk", "shard-0", "shard-1", "gateway-0"] {
         assert!(stages[stage].as_u64().unwrap() > 0, "{stages}");
     }
     assert_eq!(found["epochs"].as_array().unwrap().len(), 1);
@@ -281,7 +281,7 @@ fn what_is_no_journal_is_told_with_what_to_do() {
     assert_refused(&journal("inspect", demo(), &["--from", "9", "--until", "8"]), &["turn them round"]);
     assert_refused(&journal("prune", demo(), &["--below", "99999999"]), &["behind its end"]);
     for (more, words) in [
-        (&["--stage", "rsik"][..], "risk, shard-0, control, journal"),
+        (&["--stage", "rsik"][..], "risk, shard-0, gateway-0, control, journal"),
         (&["--order", "17"], "16 hexadecimal digits"),
         (&["--seq", "0"], "1.."),
         (&["--seq", "1", "--from", "1"], "--from"),

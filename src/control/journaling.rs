@@ -26,7 +26,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
-pub const SCHEMA: u64 = 2;
+pub const SCHEMA: u64 = 3;
 
 /// Where and how a run keeps its journal.
 #[derive(Clone, Debug)]
@@ -319,6 +319,7 @@ impl Start {
             balances: machine.balances.iter().map(|&(venue, asset, amount)| (venue, (asset, amount))).collect(),
             venues: count(machine.venues.len()),
             shards: machine.shards.iter().map(of_shard).collect(),
+            gateways: machine.venues.iter().map(|(_, gateway)| gateway.start()).collect(),
             names: names.clone(),
             firsts: facts.first_orders.iter().copied().zip(facts.first_trades.iter().copied()).collect(),
             facts: machine.facts.clone(),
