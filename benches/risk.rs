@@ -20,7 +20,7 @@ use gannet::risk::controls::{Facts, Rate, Terms, evaluate};
 use gannet::risk::{
     AccountBreakers, AccountLimits, Approved, Budget, Drift, Exposure, Finances, InstrumentLimits, KillSwitch, Kills,
     Limits, LimitsTable, OpenOrders, OrderToTrade, Override, ParentFacts, Permission, QuoteWorth, RateLimit, Recent,
-    Risk, RiskConfig, RiskLanes, StrategyBreakers, StrategyLimits, approved_lane, wide,
+    Risk, RiskConfig, RiskLanes, StrategyBreakers, StrategyLimits, Worth, approved_lane, wide,
 };
 use gannet::types::*;
 use std::hint::black_box;
@@ -256,7 +256,7 @@ fn risk(criterion: &mut Criterion) {
             rates: &rates,
             free: Money(i128::MAX / 4),
             account: &[QuoteWorth { asset: AssetId(1), gross: Money::ZERO, long: Money::ZERO, short: Money::ZERO }],
-            price: Price(6_000_000),
+            unit: Worth::unit(Price(6_000_000), instruments.get(InstrumentId(0)).unwrap()),
             ..Finances::NONE
         },
         strategy_rate: Rate { limit: &RATE, left: 100 },

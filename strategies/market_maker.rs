@@ -90,6 +90,18 @@ impl Strategy for MarketMaker {
         })
     }
 
+    /// The quotes that rest. Where fair was is of no use later: it is looked at anew.
+    fn save(&self) -> Option<SavedState> {
+        SavedState::of(1, &(self.buy.save(), self.sell.save()))
+    }
+
+    fn resume(&mut self, state: &SavedState) -> Result<(), FieldError> {
+        let (buy, sell): (SavedQuoter, SavedQuoter) = state.read(1)?;
+        self.buy.resume(&buy);
+        self.sell.resume(&sell);
+        Ok(())
+    }
+
     fn on_quote(&mut self, context: &mut Context, _: InstrumentId, _: &Quote) -> Handled {
         self.decide(context);
         Ok(())
@@ -266,6 +278,25 @@ mod tests {
         kit.quote(9999, 10_001);
         kit.confirm_cancels();
         assert!(kit.open_orders().is_empty());
+    }
+
+    #[test]
+    fn quotes_that_rest_are_its_own_again_after_a_restart() {
+        let params = MarketMakerParams { half_spread_ppm: 1_000, rest_min_ms: 0, ..MarketMakerParams::default() };
+        let mut kit = Kit::of::<MarketMaker>(&params);
+        kit.warm(&[]);
+        kit.book(9999, 10_001);
+        kit.accept_all();
+        let before = quotes(&kit);
+        let mut kit = kit.restarted::<MarketMaker>(&params).expect("resumes");
+        kit.warm(&[]);
+        kit.book(9999, 10_001);
+        assert_eq!((kit.take_orders().len(), kit.cancels().len(), quotes(&kit)), (0, 0, before));
+        // What they were sent with is not known any more, so that they are ended first where others are wanted.
+        kit.book(10_099, 10_101);
+        assert_eq!(kit.cancels().len(), 2);
+        kit.confirm_cancels();
+        assert_eq!(kit.open_orders().len(), 2);
     }
 
     #[test]

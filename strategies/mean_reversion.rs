@@ -40,8 +40,20 @@ pub struct MeanReversion {
     order_quantity: Quantity,
     position_max: Quantity,
     bands: Bollinger,
+    /// When the newest bar began that is in the bands.
+    counted: Timestamp,
     buy: Quoter,
     sell: Quoter,
+}
+
+/// What is found again after a restart.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    bands: Bollinger,
+    counted_ns: u64,
+    buy: SavedQuoter,
+    sell: SavedQuoter,
 }
 
 impl Strategy for MeanReversion {
@@ -69,21 +81,45 @@ impl Strategy for MeanReversion {
             order_quantity,
             position_max,
             bands: Bollinger::new(params.length, params.width),
+            counted: Timestamp::UNKNOWN,
             buy: Quoter::new(instrument.id, Side::Buy, params.cool_down_ms),
             sell: Quoter::new(instrument.id, Side::Sell, params.cool_down_ms),
         })
     }
 
-    /// The bars of the past make the bands ready at once.
+    fn save(&self) -> Option<SavedState> {
+        let (bands, counted_ns) = (self.bands.clone(), self.counted.nanos());
+        SavedState::of(1, &State { bands, counted_ns, buy: self.buy.save(), sell: self.sell.save() })
+    }
+
+    fn resume(&mut self, state: &SavedState) -> Result<(), FieldError> {
+        let State { bands, counted_ns, buy, sell } = state.read(1)?;
+        // With other parameters they are of no use; the bars of the past make new ones.
+        if bands.shape() == self.bands.shape() {
+            (self.bands, self.counted) = (bands, Timestamp::from_nanos(counted_ns));
+        }
+        self.buy.resume(&buy);
+        self.sell.resume(&sell);
+        Ok(())
+    }
+
+    /// The bars of the past make the bands ready at once. Those that were counted before a restart are not counted again.
     fn on_start(&mut self, context: &mut Context) -> Handled {
-        for bar in context.bars(self.instrument) {
+        let bars = context.bars_since(self.instrument, self.counted).unwrap_or_else(|| {
+            let (length, width) = self.bands.shape();
+            self.bands = Bollinger::new(length, width);
+            context.bars(self.instrument)
+        });
+        for bar in bars {
             self.bands.update(price_to_float(bar.close));
+            self.counted = bar.open_ns;
         }
         Ok(())
     }
 
     fn on_bar(&mut self, context: &mut Context, _: InstrumentId, bar: &Bar) -> Handled {
         self.bands.update(price_to_float(bar.close));
+        self.counted = bar.open_ns;
         self.decide(context, &[Side::Buy, Side::Sell]);
         Ok(())
     }
@@ -218,6 +254,31 @@ mod tests {
         kit.depth_lost();
         kit.bar(9900);
         assert_eq!(prices(&mut kit), []);
+    }
+
+    #[test]
+    fn after_a_restart_no_bar_is_counted_twice_and_none_is_missing() {
+        let params = MeanReversionParams { length: 4, width: 1.0, ..MeanReversionParams::default() };
+        let mut kit = started();
+        kit.bar(9900);
+        kit.accept_all();
+        let before = kit.open_orders().len();
+        let mut kit = kit.restarted::<MeanReversion>(&params).expect("resumes");
+        kit.advance_ms(1_000);
+        // The history of the restart: three bars that were counted before, told otherwise here, and two that nobody saw.
+        kit.warm(&[1, 1, 1, 9900, 10_300]);
+        kit.book(9999, 10_001);
+        assert_eq!((kit.take_orders().len(), kit.open_orders().len()), (0, before), "the orders are its own");
+        kit.bar(9900);
+        kit.confirm_cancels();
+        // One that saw it all.
+        let mut other = started();
+        for close in [9900, 9900, 10_300, 9900] {
+            other.bar(close);
+            other.accept_all();
+        }
+        let open = |kit: &Kit| kit.open_orders().iter().map(|order| (order.side, order.price)).collect::<Vec<_>>();
+        assert_eq!(open(&kit), open(&other));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use super::cycle::Difference;
 use super::gateways::{GatewayDifference, Gateways};
 use super::risk::RiskReplay;
+use super::shard::Edited;
 use super::shards::{Followed, ShardDifference, Shards, Stop, StopReason};
 use super::start::{Blob, EngineStart};
 use crate::journal::{BLOB_KIND, BYTES_VERSION, JournalStage, Position, Record};
+use crate::strategy::saved::Left;
 use crate::types::{Binary, Entry, Event, StrategyId, Timestamp};
 use std::collections::BTreeMap;
 
@@ -41,6 +43,9 @@ pub struct StageSummary {
 pub struct History {
     blob: Vec<u8>,
     start: Option<Box<EngineStart>>,
+    /// The sequence of the record that the newest start ends with.
+    start_seq: u64,
+    left: Option<Vec<(StrategyId, Left)>>,
     replay: Option<RiskReplay>,
     shards: Shards,
     gateways: Gateways,
@@ -48,6 +53,10 @@ pub struct History {
     is_following: bool,
     epoch: u32,
     seq: u64,
+    /// The record before the risk cycle that is being read: what risk is now is what it was made into up to there.
+    rest_seq: u64,
+    /// Records of stages that stand before the first engine start: its beginning is in segments that are gone.
+    pub passed_over: u64,
     /// Records followed.
     pub records: u64,
     /// Engine starts among them.
@@ -71,10 +80,49 @@ impl History {
         Self { is_following: true, ..Self::default() }
     }
 
+    /// Goes on, as [`History::following`], from what [`History::at_rest`] told.
+    ///
+    /// # Errors
+    /// What of it cannot be, in words.
+    pub fn following_from(start: Box<EngineStart>) -> Result<Self, String> {
+        let mut history = Self::following();
+        history.begin(start)?;
+        Ok(history)
+    }
+
+    /// Follows nothing, for this reason, in words.
+    #[must_use]
+    pub fn refused(problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::following() }
+    }
+
+    /// Where risk is between two cycles and nothing is still to be taken: the sequence of the last record that is in it, and an
+    /// engine start that begins with what it is now. Whoever goes on from there, from the record after it on, comes to the same
+    /// orders, positions and latches. `None` anywhere else: right behind the record that begins a cycle is the place to ask.
+    #[must_use]
+    pub fn at_rest(&self) -> Option<(u64, EngineStart)> {
+        let (start, replay) = self.start.as_ref().zip(self.replay.as_ref())?;
+        let is_sound = self.difference.is_none() && self.problem.is_none() && self.blob.is_empty();
+        let facts = (is_sound && replay.is_at_rest()).then(|| replay.risk().facts())?;
+        Some((self.rest_seq, EngineStart { facts: Some(facts), ..(**start).clone() }))
+    }
+
     /// What the newest engine start began with; `None` before the first.
     #[must_use]
     pub fn start(&self) -> Option<&EngineStart> {
         self.start.as_deref()
+    }
+
+    /// The journal's sequence behind which the newest start's records are.
+    #[must_use]
+    pub const fn start_seq(&self) -> u64 {
+        self.start_seq
+    }
+
+    /// What the newest start's instances left behind; `None` where it has not stopped in order.
+    #[must_use]
+    pub fn left(&self) -> Option<&[(StrategyId, Left)]> {
+        self.left.as_deref()
     }
 
     /// The risk stage as it is after the records so far, of the newest engine start; `None` before the first.
@@ -116,6 +164,12 @@ impl History {
         if self.difference.is_some() || self.problem.is_some() {
             return;
         }
+        if self.starts == 0 && self.passed_over > 0 {
+            self.problem = Some(format!(
+                "{} records are of an engine start whose beginning is in segments that are gone",
+                self.passed_over
+            ));
+        }
         if let Some(Err(difference)) = self.replay.as_mut().map(RiskReplay::finish) {
             self.differ(JournalStage::Risk, *difference);
         } else if let Err(found) = self.shards.finish() {
@@ -126,7 +180,7 @@ impl History {
     }
 
     fn differ(&mut self, stage: JournalStage, difference: Difference) {
-        let strategy = strategy(&difference);
+        let strategy = self.concerned(stage, &difference);
         self.difference = Some(FirstDifference { epoch: self.epoch, seq: self.seq, stage, strategy, difference });
     }
 
@@ -152,26 +206,33 @@ impl History {
         match blob {
             Blob::Start(start) => {
                 self.finish();
-                if self.difference.is_some() {
-                    return Ok(());
+                if self.difference.is_none() {
+                    self.begin(start)?;
                 }
-                self.starts += 1;
-                self.epoch = start.config.epoch;
-                let replay = RiskReplay::new(&start).map_err(|error| format!("begins what cannot be: {error}"))?;
-                let mut replay = if self.is_following { replay.following() } else { replay };
-                if let Some(facts) = &start.facts {
-                    replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
-                }
-                self.replay = Some(replay);
-                if !self.is_following {
-                    self.shards = Shards::new(&start);
-                    self.gateways = Gateways::new(&start);
-                }
-                self.start = Some(start);
             }
+            // Of an engine start whose beginning is gone.
+            Blob::Limits(_) | Blob::Override(_) if self.replay.is_none() => self.passed_over += 1,
+            Blob::Left(left) => self.left = Some(left),
             Blob::Limits(limits) => self.replaying()?.take_limits(limits),
             Blob::Override(entry) => self.replaying()?.take_override(entry),
         }
+        Ok(())
+    }
+
+    fn begin(&mut self, start: Box<EngineStart>) -> Result<(), String> {
+        self.starts += 1;
+        self.epoch = start.config.epoch;
+        let replay = RiskReplay::new(&start).map_err(|error| format!("begins what cannot be: {error}"))?;
+        let mut replay = if self.is_following { replay.following() } else { replay };
+        if let Some(facts) = &start.facts {
+            replay.restore(facts).map_err(|error| format!("begins with what cannot be: {error}"))?;
+        }
+        self.replay = Some(replay);
+        if !self.is_following {
+            self.shards = Shards::new(&start, Edited::EndsIt);
+            self.gateways = Gateways::new(&start);
+        }
+        (self.start, self.start_seq, self.left) = (Some(start), self.seq, None);
         Ok(())
     }
 
@@ -184,6 +245,10 @@ impl History {
         record: &Record<'_>,
         follow: impl FnOnce(&mut Self, &Entry) -> Result<(), String>,
     ) -> Result<(), String> {
+        if self.replay.is_none() {
+            self.passed_over += 1;
+            return Ok(());
+        }
         let event = Event::take(&mut &*record.payload).ok_or("is no entry that this program knows")?;
         let (sequence, at) = (record.entry.stage_seq, Timestamp::from_nanos(record.entry.mono_ns));
         follow(self, &Entry { sequence, at, event })
@@ -196,6 +261,9 @@ impl History {
                 return Err(format!("says that {count} entries were left out: what follows cannot be replayed"));
             }
             _ => {}
+        }
+        if entry.event == Event::Cycle {
+            self.rest_seq = self.seq.saturating_sub(1);
         }
         let outcome = self.replaying()?.next(entry);
         self.stages.entry(JournalStage::Risk).or_default().replayed += 1;
@@ -238,18 +306,37 @@ impl History {
         let strategy = start.map(|start| start.strategy_name(strategy));
         self.stops.push(Stop { epoch: self.epoch, seq: self.seq, stage, strategy, reason });
     }
+
+    /// Which strategy a difference concerns, by the first of the two sides that tells; in a shard's, where neither does, the
+    /// only one that it can be of.
+    fn concerned(&self, stage: JournalStage, difference: &Difference) -> StrategyId {
+        let sides = [difference.recorded, difference.replayed];
+        let events = || sides.iter().flatten().map(|entry| entry.event);
+        if let Some(strategy) = events().find_map(strategy) {
+            return strategy;
+        }
+        let (JournalStage::Shard(shard), Some(start)) = (stage, &self.start) else { return StrategyId::NONE };
+        let instrument = events().find_map(|event| match event {
+            Event::Mark { mark, .. } => Some(mark.instrument),
+            _ => None,
+        });
+        let instances = start.shards.get(usize::from(shard)).map_or(&[][..], Vec::as_slice);
+        let mut able = instances.iter().filter(|of| instrument.is_none_or(|id| of.instruments.contains(&id)));
+        match (able.next(), able.next()) {
+            (Some(only), None) => only.id,
+            _ => StrategyId::NONE,
+        }
+    }
 }
 
-/// Which strategy a difference concerns, by the first of the two sides that tells.
-fn strategy(difference: &Difference) -> StrategyId {
-    let of = |entry: &Entry| match entry.event {
+/// Whose an event is, where it says so.
+const fn strategy(event: Event) -> Option<StrategyId> {
+    match event {
         Event::Intent { intent, .. } => Some(intent.order.strategy),
         Event::Cancel { intent, .. } | Event::Canceling(intent) | Event::OrderCancel(intent) => Some(intent.strategy),
         Event::Update(update) => Some(update.strategy),
         Event::Approved { order, .. } | Event::Order { order, .. } => Some(order.strategy),
         Event::Denied { client_order_id, .. } => Some(client_order_id.strategy()),
         _ => None,
-    };
-    let sides = [difference.recorded, difference.replayed];
-    sides.iter().flatten().find_map(of).unwrap_or(StrategyId::NONE)
+    }
 }

@@ -10,15 +10,20 @@ mod cycle;
 mod gateway;
 mod gateways;
 mod history;
+mod leaving;
 mod risk;
 mod sent;
 mod shard;
 mod shards;
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 pub use cycle::Difference;
 pub use gateway::GatewayReplay;
 pub use history::{FirstDifference, History, StageSummary};
+pub use leaving::Leaving;
 pub use risk::RiskReplay;
 pub use shards::{Stop, StopReason};
 pub use start::{Blob, EngineStart, InstanceStart};

@@ -163,6 +163,11 @@ impl RiskReplay {
         self.overrides.push_back(entry);
     }
 
+    /// Whether a cycle has just begun, and nothing waits for a command that takes it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.cycle.entries.len() == 1 && self.limits.is_empty() && self.overrides.is_empty()
+    }
+
     /// The next entry. One that begins a cycle lets the one before it run.
     ///
     /// # Errors

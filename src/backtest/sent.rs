@@ -5,7 +5,7 @@
 //! before, in cycles that replay has run.
 
 use super::cycle::Difference;
-use crate::types::{Entry, Event, Timestamp};
+use crate::types::{Entry, Event, StrategyId, Timestamp};
 use std::collections::VecDeque;
 
 /// One lane.
@@ -21,6 +21,8 @@ const TOLD_NS: u64 = 10_000_000_000;
 /// The lanes from a shard to risk, and the one from a gateway.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
+    /// Strategies whose messages are not compared, nor, where there are any, marks.
+    left_out: Vec<StrategyId>,
     orders: Lane,
     cancels: Lane,
     marks: Lane,
@@ -28,6 +30,11 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// Of a shard, what these strategies send being left out.
+    pub(super) fn without(left_out: Vec<StrategyId>) -> Self {
+        Self { left_out, ..Self::default() }
+    }
+
     /// Risk took this.
     pub(super) fn taken(&mut self, entry: Entry) -> Result<(), Box<Difference>> {
         self.lane(&entry.event).map_or(Ok(()), |lane| {
@@ -57,11 +64,11 @@ impl Sent {
         first.map_or(Ok(()), |entry| Err(Box::new(Difference { recorded: Some(*entry), replayed: None })))
     }
 
-    const fn lane(&mut self, event: &Event) -> Option<&mut Lane> {
+    fn lane(&mut self, event: &Event) -> Option<&mut Lane> {
         match event {
-            Event::Intent { .. } => Some(&mut self.orders),
-            Event::Cancel { .. } => Some(&mut self.cancels),
-            Event::Mark { .. } => Some(&mut self.marks),
+            Event::Intent { intent, .. } if !self.left_out.contains(&intent.order.strategy) => Some(&mut self.orders),
+            Event::Cancel { intent, .. } if !self.left_out.contains(&intent.strategy) => Some(&mut self.cancels),
+            Event::Mark { .. } if self.left_out.is_empty() => Some(&mut self.marks),
             Event::Gateway { .. } => Some(&mut self.told),
             _ => None,
         }

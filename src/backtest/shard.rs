@@ -8,7 +8,8 @@ use crate::pipeline::lane::{Receiver, Sender, roomy_lane};
 use crate::pipeline::stage::Stage;
 use crate::pipeline::tap::Tap;
 use crate::strategy::runner::{Instance, Shard, ShardConfig, ShardLanes};
-use crate::strategy::{AnyStrategy, Setup, registry};
+use crate::strategy::saved::Left;
+use crate::strategy::{AnyStrategy, Context, Event as StrategyEvent, Handled, Setup, registry};
 use crate::types::{
     CancelIntent, Entry, Event, Instrument, InstrumentId, Mark, MarketMessage, Notice, OrderIntent, OrderUpdate,
     ShardCommand, StrategyId, Timestamp,
@@ -26,12 +27,33 @@ pub(super) enum Unlike {
     Refused(StrategyId, String),
 }
 
+/// What becomes of a strategy whose file is another than it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edited {
+    /// Its shard is not replayed: nothing is said of what is not known.
+    EndsIt,
+    /// Something stands in for it that does nothing, so that the others are replayed nearly as they were.
+    StoodInFor,
+}
+
+/// Does nothing, in the place of a strategy that is not there any more.
+struct StandIn;
+
+impl AnyStrategy for StandIn {
+    fn handle(&mut self, _: &mut Context, _: StrategyEvent) -> Handled {
+        Ok(())
+    }
+}
+
 /// A shard under replay.
 pub(super) struct ShardReplay {
     number: u8,
     shard: Shard,
     cycle: Cycle,
     lanes: Lanes,
+    /// Strategies that something stands in for. What the shard writes down is not held against the journal then, as it tells
+    /// of them too.
+    pub(super) stood_in_for: Vec<StrategyId>,
     /// The instant of the newest cycle that has run whole.
     pub(super) ran_ns: Timestamp,
 }
@@ -69,12 +91,27 @@ fn lanes(venues: u8) -> (Lanes, ShardLanes) {
 }
 
 impl ShardReplay {
-    /// The shard of this number as it was when the engine started, of strategies whose files are as they were.
-    pub(super) fn new(start: &EngineStart, number: u8) -> Result<Self, Unlike> {
+    /// The shard of this number as it was when the engine started.
+    pub(super) fn new(start: &EngineStart, number: u8, edited: Edited) -> Result<Self, Unlike> {
         let own = start.shards.get(usize::from(number)).map_or(&[][..], Vec::as_slice);
-        let mut instances = Vec::new();
+        let (mut instances, mut stood_in_for) = (Vec::new(), Vec::new());
         for instance in own {
-            instances.push(build(start, instance)?);
+            let strategy = match strategy(start, instance) {
+                Err(Unlike::Edited(id)) if edited == Edited::StoodInFor => {
+                    stood_in_for.push(id);
+                    Box::new(StandIn)
+                }
+                built => built?,
+            };
+            instances.push(Instance {
+                id: instance.id,
+                name: start.strategy_name(instance.id),
+                strategy,
+                instruments: instance.instruments.clone(),
+                bar_interval_ms: instance.bar_interval_ms,
+                capital: instance.capital,
+                is_quarantined: instance.is_quarantined,
+            });
         }
         let config = ShardConfig {
             name: "shard",
@@ -95,38 +132,45 @@ impl ShardReplay {
         };
         let (tap, drain) = Tap::roomy();
         let shard = shard.watching(instruments, &watched).with_journal(tap);
-        Ok(Self { number, shard, cycle: Cycle::new(drain), lanes: outer, ran_ns: Timestamp::UNKNOWN })
+        let cycle = Cycle::new(drain);
+        Ok(Self { number, shard, cycle, lanes: outer, stood_in_for, ran_ns: Timestamp::UNKNOWN })
     }
 
     /// The next entry. One that begins a cycle lets the one before it run; `send` is told what the shard sends in it.
+    ///
+    /// The last cycle is never run. A crash may have cut it short, so that what it sends proves nothing; and where a handler
+    /// never returned, that is where it is.
     pub(super) fn next(&mut self, entry: &Entry, send: &mut impl FnMut(Entry)) -> Result<(), Box<Difference>> {
         let is_over = self.cycle.is_over_with(entry);
-        let outcome = if is_over { self.run(false, send) } else { Ok(()) };
+        let outcome = if is_over { self.run(send) } else { Ok(()) };
         self.cycle.entries.push(*entry);
         outcome
     }
 
-    /// Runs what is left: the last cycle, which may have been cut short by a crash. What it sends proves nothing.
-    pub(super) fn finish(&mut self) -> Result<(), Box<Difference>> {
-        if self.cycle.entries.is_empty() { Ok(()) } else { self.run(true, &mut |_| {}) }
-    }
-
-    fn run(&mut self, is_last: bool, send: &mut impl FnMut(Entry)) -> Result<(), Box<Difference>> {
+    fn run(&mut self, send: &mut impl FnMut(Entry)) -> Result<(), Box<Difference>> {
         let Some(first) = self.cycle.entries.first().copied() else { return Ok(()) };
         let entries = std::mem::take(&mut self.cycle.entries);
         entries.iter().for_each(|entry| self.feed(&entry.event));
         self.cycle.entries = entries;
         self.shard.poll(first.at);
-        if !is_last {
-            self.ran_ns = first.at;
-        }
+        self.ran_ns = first.at;
         let (shard, Lanes { orders, cancels, marks, notices, .. }) = (self.number, &mut self.lanes);
         let mut put = |event| send(Entry { sequence: first.sequence, at: first.at, event });
         orders.drain(u64::MAX, |intent| put(Event::Intent { shard, intent: *intent }));
         cancels.drain(u64::MAX, |intent| put(Event::Cancel { shard, intent: *intent }));
         marks.drain(u64::MAX, |mark| put(Event::Mark { shard, mark: *mark }));
         notices.drain(u64::MAX, |_| {});
-        self.cycle.compare(is_last)
+        if self.stood_in_for.is_empty() {
+            return self.cycle.compare(false);
+        }
+        self.cycle.take_written();
+        self.cycle.entries.clear();
+        Ok(())
+    }
+
+    /// What its instances have come to.
+    pub(super) fn leave(&self) -> Vec<(StrategyId, Left)> {
+        self.shard.leave()
     }
 
     /// Lets the shard find what it took. The lanes hold more than a poll takes, so that nothing is refused; and were it, the
@@ -145,9 +189,9 @@ impl ShardReplay {
     }
 }
 
-/// An instance as it was built then.
-fn build(start: &EngineStart, instance: &InstanceStart) -> Result<Instance, Unlike> {
-    let InstanceStart { id, capital, bar_interval_ms, is_quarantined, .. } = *instance;
+/// A strategy as it was built then.
+fn strategy(start: &EngineStart, instance: &InstanceStart) -> Result<Box<dyn AnyStrategy>, Unlike> {
+    let InstanceStart { id, capital, bar_interval_ms, .. } = *instance;
     let entry = registry::find(&instance.kind).filter(|entry| entry.file_hash == instance.file_hash);
     let Some(entry) = entry else { return Err(Unlike::Edited(id)) };
     let find = |id: &InstrumentId| start.config.instruments.get(*id).copied();
@@ -157,15 +201,7 @@ fn build(start: &EngineStart, instance: &InstanceStart) -> Result<Instance, Unli
     let params = serde_json::from_str(&instance.params).map_err(|error| refused(error.to_string()))?;
     let mut strategy = entry.build(&params, &setup).map_err(|errors| refused(format!("{errors:?}")))?;
     if let Some(state) = &instance.resumed {
-        AnyStrategy::resume(strategy.as_mut(), state).map_err(|error| refused(error.to_string()))?;
+        strategy.resume(state).map_err(|error| refused(error.to_string()))?;
     }
-    Ok(Instance {
-        id,
-        name: start.strategy_name(id),
-        strategy,
-        instruments: instance.instruments.clone(),
-        bar_interval_ms,
-        capital,
-        is_quarantined,
-    })
+    Ok(strategy)
 }

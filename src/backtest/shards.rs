@@ -2,9 +2,10 @@
 
 use super::cycle::Difference;
 use super::sent::Sent;
-use super::shard::{ShardReplay, Unlike};
+use super::shard::{Edited, ShardReplay, Unlike};
 use super::start::EngineStart;
 use crate::journal::JournalStage;
+use crate::strategy::saved::Left;
 use crate::types::{Entry, Event, StrategyId};
 
 /// Why a shard was not replayed to the end. None of it is a difference: nothing was found that contradicts the journal.
@@ -69,11 +70,14 @@ pub(super) struct Shards {
 
 impl Shards {
     /// As they were when an engine started.
-    pub(super) fn new(start: &EngineStart) -> Self {
+    pub(super) fn new(start: &EngineStart, edited: Edited) -> Self {
         let mut shards = Self::default();
         for number in 0..start.shard_count() {
-            let (run, unlike) = match ShardReplay::new(start, number) {
-                Ok(replay) => (Some(Run { replay, sent: Sent::default() }), None),
+            let (run, unlike) = match ShardReplay::new(start, number, edited) {
+                Ok(replay) => {
+                    let sent = Sent::without(replay.stood_in_for.clone());
+                    (Some(Run { replay, sent }), None)
+                }
                 Err(unlike) => (None, Some(unlike)),
             };
             shards.runs.push(run);
@@ -120,12 +124,23 @@ impl Shards {
         }
     }
 
+    /// What the instances of a shard have come to by now; `None` where replay of it has ended.
+    pub(super) fn so_far(&self, shard: u8) -> Option<Vec<(StrategyId, Left)>> {
+        self.runs.get(usize::from(shard))?.as_ref().map(|run| run.replay.leave())
+    }
+
+    /// There are no more entries: what the instances of a shard have come to; `None` where replay of it ended before.
+    pub(super) fn leave(&self, shard: u8) -> Option<Vec<(StrategyId, Left)>> {
+        let run = self.runs.get(usize::from(shard))?.as_ref()?;
+        run.sent.finish(run.replay.ran_ns).ok()?;
+        Some(run.replay.leave())
+    }
+
     /// There are no more entries of this engine start.
-    pub(super) fn finish(&mut self) -> Result<(), ShardDifference> {
-        for (run, shard) in self.runs.iter_mut().zip(0..) {
+    pub(super) fn finish(&self) -> Result<(), ShardDifference> {
+        for (run, shard) in self.runs.iter().zip(0..) {
             let Some(run) = run else { continue };
-            let finished = run.sent.finish(run.replay.ran_ns).and_then(|()| run.replay.finish());
-            finished.map_err(|found| ShardDifference { shard, difference: found })?;
+            run.sent.finish(run.replay.ran_ns).map_err(|found| ShardDifference { shard, difference: found })?;
         }
         Ok(())
     }

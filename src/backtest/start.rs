@@ -4,7 +4,7 @@ use crate::control::names::Names;
 use crate::gateway::GatewayStart;
 use crate::risk::{LimitsTable, Override, RiskConfig, RiskFacts};
 use crate::strategy::registry::FileHash;
-use crate::strategy::saved::SavedState;
+use crate::strategy::saved::{Left, SavedState};
 use crate::types::binary::{binary_enum, binary_struct};
 use crate::types::{AssetId, Binary, InstrumentId, Money, StrategyId, VenueId};
 
@@ -83,9 +83,11 @@ pub enum Blob {
     Limits(Box<LimitsTable>),
     /// What a [`RiskCommand::TakeOverride`](crate::types::RiskCommand::TakeOverride) takes.
     Override(Override),
+    /// What each instance left behind when the engine stopped in order.
+    Left(Vec<(StrategyId, Left)>),
 }
 
-binary_enum!(Blob { 0 = Start(start), 1 = Limits(limits), 2 = Override(entry) });
+binary_enum!(Blob { 0 = Start(start), 1 = Limits(limits), 2 = Override(entry), 3 = Left(left) });
 
 impl<T: Binary> Binary for Box<T> {
     fn put(&self, out: &mut Vec<u8>) {

@@ -2,6 +2,8 @@
 
 use super::client::{PAGE_ROWS, Rows, VenueClient};
 use super::limits::{instruments_of, money};
+use super::names::Names;
+use super::resuming::{Beginning, Leftovers};
 use crate::backtest::InstanceStart;
 use crate::config::{Config, KeyKind, StrategyConfig, bar_interval_ns};
 use crate::feed::FeedConfig;
@@ -56,6 +58,8 @@ pub struct Assembly {
     pub machine: MachineConfig,
     /// What each strategy was built from, by id: for the journal.
     pub instances: Vec<InstanceStart>,
+    /// How each strategy begins, by id.
+    pub beginnings: Vec<Beginning>,
     /// Bars of the past, by instrument.
     pub warm_ups: Vec<WarmUp>,
 }
@@ -170,9 +174,11 @@ pub fn assemble(
     config: &Config,
     clients: &[VenueClient],
     facts: &Facts,
+    leftovers: &Leftovers,
     clock: &Clock,
     seed: u32,
 ) -> Result<Assembly, Vec<String>> {
+    let names = Names::of(config);
     let mut errors = Vec::new();
     let instruments = &facts.instruments;
     let limits = super::limits::table(config, instruments, 1).unwrap_or_else(|problems| {
@@ -199,7 +205,7 @@ pub fn assemble(
             (shard, Vec::new())
         })
         .collect();
-    let (mut shard_of_strategy, mut starts) = (Vec::new(), Vec::new());
+    let (mut shard_of_strategy, mut starts, mut beginnings) = (Vec::new(), Vec::new(), Vec::new());
     let mut warm_ups: BTreeMap<InstrumentId, Vec<(u64, &'static str, u32)>> = BTreeMap::new();
     for (index, strategy) in config.strategies.iter().enumerate() {
         let key = format!("strategies[{index}]");
@@ -210,9 +216,10 @@ pub fn assemble(
         let of_strategy: Vec<Instrument> =
             instruments_of(config, strategy, instruments).map(|(_, instrument)| *instrument).collect();
         let shard = strategy.shard.unwrap_or(index % config.engine.shards);
-        match instance(strategy, id, &of_strategy) {
-            Ok((instance, start)) => {
+        match instance(strategy, id, &of_strategy, leftovers, &names) {
+            Ok((instance, start, beginning)) => {
                 starts.push(start);
+                beginnings.push(beginning);
                 if let Some((_, instances)) = shards.get_mut(shard) {
                     instances.push(instance);
                 }
@@ -299,15 +306,17 @@ pub fn assemble(
         balances: facts.balances.clone(),
         facts: None,
     };
-    Ok(Assembly { machine, instances: starts, warm_ups: join_warm_ups(instruments, &warm_ups) })
+    Ok(Assembly { machine, instances: starts, beginnings, warm_ups: join_warm_ups(instruments, &warm_ups) })
 }
 
-/// One instance of a strategy, and what it was built from.
+/// One instance of a strategy, what it was built from, and how it begins.
 fn instance(
     strategy: &StrategyConfig,
     id: StrategyId,
     instruments: &[Instrument],
-) -> Result<(Instance, InstanceStart), Vec<String>> {
+    leftovers: &Leftovers,
+    names: &Names,
+) -> Result<(Instance, InstanceStart, Beginning), Vec<String>> {
     let Some(entry) = registry::find(&strategy.kind) else {
         return Err(vec![format!("kind: there is no {:?}", strategy.kind)]);
     };
@@ -315,9 +324,9 @@ fn instance(
         money(&strategy.capital).ok_or_else(|| vec![format!("capital: {:?} does not fit", strategy.capital)])?;
     let bar_interval_ms = bar_interval_ns(&strategy.bars).map(|interval_ns| interval_ns / 1_000_000);
     let setup = Setup { strategy: id, instruments, capital, bar_interval_ms };
-    let built = entry.build(&strategy.params, &setup);
-    let built = built.map_err(|errors| errors.iter().map(|error| format!("params: {error}")).collect::<Vec<_>>())?;
-    let start = InstanceStart {
+    let build = || entry.build(&strategy.params, &setup);
+    let refused = |errors: Vec<_>| errors.iter().map(|error| format!("params: {error}")).collect::<Vec<_>>();
+    let mut start = InstanceStart {
         id,
         kind: entry.metadata.kind.to_owned(),
         file_hash: entry.file_hash,
@@ -328,6 +337,8 @@ fn instance(
         is_quarantined: false,
         resumed: None,
     };
+    let begun = build().and_then(|built| leftovers.begin(&mut start, names, built, build));
+    let (built, beginning) = begun.map_err(refused)?;
     let instance = Instance {
         id,
         name: strategy.name.clone(),
@@ -337,7 +348,7 @@ fn instance(
         capital,
         is_quarantined: false,
     };
-    Ok((instance, start))
+    Ok((instance, start, beginning))
 }
 
 /// For each instrument the shortest interval that any strategy wants, and enough of its bars for all of them.

@@ -9,6 +9,7 @@ use super::journaling::JournalOptions;
 use super::kill_file;
 use super::operators::Operators;
 use super::plane::NoDisplay;
+use super::resuming::Leftovers;
 use super::watchdog::session::Session;
 use crate::config::{Config, EXAMPLE, Venue};
 use crate::pipeline::clock::Clock;
@@ -203,7 +204,9 @@ fn findings(config: &Config, offline: bool) -> Vec<String> {
             match asked {
                 Ok(facts) => {
                     findings.extend(
-                        super::assemble::assemble(config, &clients, &facts, &clock, 1).err().unwrap_or_default(),
+                        super::assemble::assemble(config, &clients, &facts, &Leftovers::default(), &clock, 1)
+                            .err()
+                            .unwrap_or_default(),
                     );
                 }
                 Err(errors) => findings.extend(errors),

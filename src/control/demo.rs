@@ -1,6 +1,7 @@
 //! `gannet demo`: everything on one machine with nothing to set up.
 
 use super::data_dir::DataDir;
+use super::demo_operators::{Operators, words};
 use super::engine::{self, Run};
 use super::journaling::JournalOptions;
 use super::kill_file;
@@ -36,9 +37,15 @@ const SPEED: f64 = 10.0;
 
 /// The bytes of a segment of the demo's journal: small, as they are set aside before it begins.
 const SEGMENT_BYTES: u64 = 8 << 20;
+/// The records between two of its snapshots: few, so that a demo makes some.
+const SNAPSHOT_RECORDS: u64 = 25_000;
 
 /// How long the demo waits at its end for proof of what faults have left in doubt, in milliseconds.
 const PROOF_MS: u64 = 40_000;
+
+/// How long the demo's operators look for transfers that the engine was never told of: as long as it takes to find, in two
+/// rounds that compare, that books do not agree.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often the view's end is looked for while no key is pressed.
 const KEY_WAIT: Duration = Duration::from_millis(100);
@@ -138,11 +145,12 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
         Some(LayoutChoice::Fused) => LayoutName::Fused,
         Some(LayoutChoice::Split) => LayoutName::Split,
     };
+    let is_stormy = args.faults != FaultRates::CALM;
     // A demo remembers nothing, unless it is told where.
     let temporary = tempfile::tempdir().map_err(|error| one(&error))?;
     let beside_journal = args.journal.as_ref().map(|journal| journal.join("data"));
     config.engine.data_dir = args.data.clone().or(beside_journal).unwrap_or_else(|| temporary.path().join("data"));
-    if args.faults != FaultRates::CALM {
+    if is_stormy {
         // What a request came to that was lost at the last moment is proven only after all the time that the venue has to
         // take it. Where nothing is in doubt, nothing waits.
         config.engine.shutdown_timeout_ms = PROOF_MS;
@@ -150,13 +158,28 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let api_key = SecretString::from(DEMO_ED25519_API_KEY);
     let keys =
         Credentials::ed25519(api_key, &SecretString::from(DEMO_ED25519_PRIVATE_KEY)).map_err(|error| one(&error))?;
+    let operators = Operators::new(temporary.path()).map_err(|error| vec![error])?;
+    config.operators = operators.configured();
+    let data = DataDir::new(&config.engine.data_dir);
     let kill = KillSwitch::new();
-    kill_file::on_signal(kill.clone(), DataDir::new(&config.engine.data_dir)).map_err(|error| vec![error])?;
-    let journal = JournalOptions { segment_bytes: SEGMENT_BYTES, ..JournalOptions::of(&config, args.journal.clone()) };
+    kill_file::on_signal(kill.clone(), data.clone()).map_err(|error| vec![error])?;
+    let journal = JournalOptions {
+        segment_bytes: SEGMENT_BYTES,
+        snapshot_records: SNAPSHOT_RECORDS,
+        ..JournalOptions::of(&config, args.journal.clone())
+    };
     let engine = Run { config: &config, credentials: vec![keys], seed: args.seed, kill, watchdog: None, journal };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| one(&error))?;
     let stop = stop_signal(args.duration);
-    let calm = || exchange.iter().for_each(Exchange::end_faults);
+    let calm = async || {
+        let Some(exchange) = exchange.as_ref().filter(|_| is_stormy) else { return };
+        exchange.end_faults();
+        match operators.accept_transfers(exchange, &data, PATIENCE).await {
+            Ok(accepted) if accepted.is_empty() => {}
+            Ok(accepted) => eprintln!("two operators signed for transfers that were never told: {}", words(&accepted)),
+            Err(missing) => eprintln!("{missing}"),
+        }
+    };
     let is_shown = !args.json && std::io::stdout().is_terminal();
     let summary = runtime.block_on(async {
         if is_shown {
@@ -164,14 +187,14 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
             let key = view.stop_key();
             let stop = async {
                 tokio::select! { () = stop => {}, () = key => {} }
-                calm();
+                calm().await;
             };
             engine::run(engine, &mut view, stop).await
         } else {
             super::log_to_stderr("warn");
             let stop = async {
                 stop.await;
-                calm();
+                calm().await;
             };
             engine::run(engine, &mut NoDisplay, stop).await
         }

@@ -6,11 +6,12 @@ use super::audit::Entry;
 use super::client::VenueClient;
 use super::data_dir::DataDir;
 use super::identity;
-use super::journaling::{self, JournalOptions, Opened, Start};
+use super::journaling::{self, JournalOptions, Opened, Recovery, Start};
 use super::keeper::Keeper;
 use super::names::Names;
 use super::office::Office;
 use super::plane::{Display, Plane};
+use super::resuming::Beginning;
 use super::status::Status;
 use super::summary::{Latency, PositionSummary, ProfitAndLoss, StrategySummary, Summary, VenueSummary, decimal};
 use super::watchdog::file::{Watched, end_kill};
@@ -29,7 +30,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::info;
+use tracing::{info, warn};
 
 /// What a run is made of besides its configuration.
 pub struct Run<'a> {
@@ -75,7 +76,7 @@ pub async fn run(
     let heartbeats = guard.as_ref().map(|guard| guard.heartbeats().clone()).unwrap_or_default();
     let made = config.venues.iter().zip(credentials).map(|(venue, keys)| VenueClient::new(venue, keys, &clock));
     let mut clients = made.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-    // A ban that an earlier run was told of still holds.
+    // A ban that an earlier run was told of still holds: it is longer for whoever does not heed it.
     let bans = data.state().map_err(|error| vec![error.to_string()])?.bans;
     for client in &clients {
         if let Some(until) = bans
@@ -93,23 +94,17 @@ pub async fn run(
     if identity.is_empty() {
         identity::remember(config, &keys, &data).map_err(|error| vec![error.to_string()])?;
     }
-    let bans = data.state().map_err(|error| vec![error.to_string()])?.bans;
-    for client in &clients {
-        // A ban is longer for whoever does not heed it, restarted or not.
-        if let Some(&until_ms) = bans.get(&client.name) {
-            client.budget().ban(Some(Timestamp::from_millis(until_ms)), clock.now());
-        }
-    }
     let mut facts = ask_venues(config, &mut clients).await?;
     facts.epoch = next_epoch(&data, facts.epoch.max(opened.epoch().saturating_add(1)))?;
     crash::reach("epoch-after");
     let paged = journaling::paged_orders(&data).map_err(|error| vec![error])?;
     let restored = opened.restored(&names, &facts.instruments, &paged).map_err(|error| vec![error])?;
+    let recovery = restored.as_ref().map(|_| opened.recovery);
     restored.iter().for_each(|restored| restored.begin(&mut facts));
     heartbeats.set_epoch(facts.epoch);
     let state = data.state().map_err(|error| vec![error.to_string()])?;
     let watched = Watched::of(&data, &state).map_err(|error| vec![error.to_string()])?;
-    let mut assembly = assemble(config, &clients, &facts, &clock, seed)?;
+    let mut assembly = assemble(config, &clients, &facts, &opened.leftovers(), &clock, seed)?;
     assembly.machine.risk.latches = state.latches(&names);
     assembly.machine.risk.identity = identity.first().map(Into::into);
     if let Some(restored) = restored {
@@ -120,6 +115,14 @@ pub async fn run(
     for instance in assembly.machine.shards.iter_mut().flat_map(|(_, instances)| instances) {
         instance.is_quarantined = watched.quarantined.contains_key(&instance.name);
     }
+    for (name, beginning) in names.strategies.iter().zip(&assembly.beginnings) {
+        match beginning {
+            Beginning::New => {}
+            Beginning::Resumed => info!("strategy {name} resumes where it was"),
+            Beginning::Afresh { because } => warn!("strategy {name} begins afresh: {because}"),
+        }
+    }
+    let beginnings = std::mem::take(&mut assembly.beginnings);
     let (limits, office_clock) = (assembly.machine.risk.limits.clone(), clock.clone());
     let start = Start::of(&assembly.machine, &assembly.instances, &names, &facts);
     let page = journaling::order_page(&data)?;
@@ -153,6 +156,11 @@ pub async fn run(
     plane.drain();
     // The keeper's last words may be for the journal.
     drop(keeper);
+    crash::reach("left-before");
+    if let Err(error) = journaling::keep_left(recorder.journal(), &stages) {
+        warn!("what strategies have come to is not in the journal, so that they begin afresh: {error}");
+    }
+    crash::reach("left-after");
     drop(recorder);
     journaling::discard_order_page(&data);
     let Some(risk) = stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None })
@@ -163,7 +171,7 @@ pub async fn run(
     for (client, index) in clients.iter().zip(0..) {
         venues.push(agree::compare(client, VenueId(index), &facts, risk).await);
     }
-    Ok(summarize(config, &facts, risk, &plane.status, &plane.counters, venues))
+    Ok(summarize(config, &facts, risk, (recovery, beginnings), &plane.status, &plane.counters, venues))
 }
 
 /// Has the run watched, if it is to be.
@@ -205,16 +213,18 @@ fn summarize(
     config: &Config,
     facts: &Facts,
     risk: &Risk,
+    (recovered, beginnings): (Option<Recovery>, Vec<Beginning>),
     status: &Status,
     counters: &Counters,
     venues: Vec<VenueSummary>,
 ) -> Summary {
     let sent = |record: &&OrderRecord| record.status != OrderStatus::Denied;
     let filled = |record: &&OrderRecord| record.filled.0 > 0;
-    let strategies = config.strategies.iter().zip(0u16..).map(|(strategy, id)| {
+    let strategies = config.strategies.iter().zip(0u16..).zip(beginnings).map(|((strategy, id), began)| {
         let own = || risk.orders().iter().filter(|record| record.order.strategy.0 == id).filter(sent);
         StrategySummary {
             name: strategy.name.clone(),
+            began,
             orders_sent: count(own().count()),
             orders_filled: count(own().filter(filled).count()),
         }
@@ -229,6 +239,7 @@ fn summarize(
         orders_sent: strategies.iter().map(|strategy| strategy.orders_sent).sum(),
         orders_filled: strategies.iter().map(|strategy| strategy.orders_filled).sum(),
         strategies,
+        recovered,
         denied: risk.denied().map(|(reason, count)| (reason.name(), count)).collect(),
         positions: positions(config, facts, risk),
         pnl: profit_and_loss(config, facts, risk),

@@ -4,29 +4,42 @@ use super::assemble::Facts;
 use super::data_dir::DataDir;
 use super::identity;
 use super::names::Names;
-use crate::backtest::{Blob, EngineStart, History, InstanceStart};
+use super::resuming::Leftovers;
+use super::snapshots::{self, Follower};
+use crate::backtest::{Blob, EngineStart, History, InstanceStart, Leaving};
 use crate::config::Config;
 use crate::gateway::OpenOrder;
 use crate::journal::{
-    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Recorder, Recovered, ScanOptions,
-    crash, epochs, recover,
+    Disk, FolderDisk, Identity, Journal, JournalError, JournalLock, Log, LogConfig, Reader, Record, Recorder,
+    Recovered, ScanOptions, crash, epochs, recover,
 };
-use crate::pipeline::MachineConfig;
 use crate::pipeline::order_page::{OrderPage, PagedOrder};
 use crate::pipeline::tap::Drain;
+use crate::pipeline::{HotStage, MachineConfig};
 use crate::risk::{OrderFacts, Renaming, RiskFacts};
-use crate::strategy::runner::{Instance, ShardConfig};
+use crate::strategy::runner::{Instance, Shard, ShardConfig};
+use crate::strategy::saved::Left;
 use crate::types::{
     Binary, ClientOrderId, DenialReason, InstrumentId, Instruments, OrderStatus, OrderType, Price, Quantity,
     StrategyId, Timestamp,
 };
 use ring::digest::{SHA256, digest};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::{error, info, warn};
 
 /// The schema of the records that this program writes and reads: any change of what their bytes mean is another number.
+/// A test holds an example of every entry and payload against the digest that stands beside it.
 pub const SCHEMA: u64 = 3;
+/// What those examples come to under this schema.
+#[cfg(test)]
+pub const SCHEMA_DIGEST: u64 = 0xeec9_f009_447a_08bf;
+
+/// Records between two snapshots, unless somebody says otherwise: what a restart reads in a fraction of a second.
+const SNAPSHOT_RECORDS: u64 = 1_000_000;
 
 /// Where and how a run keeps its journal.
 #[derive(Clone, Debug)]
@@ -35,6 +48,8 @@ pub struct JournalOptions {
     pub folder: PathBuf,
     /// The bytes of a segment.
     pub segment_bytes: u64,
+    /// How many records are between two snapshots.
+    pub snapshot_records: u64,
     /// Puts the journal that is there aside and begins anew, with what the venues say.
     pub is_begun_anew: bool,
 }
@@ -44,7 +59,12 @@ impl JournalOptions {
     #[must_use]
     pub fn of(config: &Config, folder: Option<PathBuf>) -> Self {
         let folder = folder.unwrap_or_else(|| config.engine.data_dir.join("journal"));
-        Self { folder, segment_bytes: LogConfig::default().segment_bytes, is_begun_anew: false }
+        Self {
+            folder,
+            segment_bytes: LogConfig::default().segment_bytes,
+            snapshot_records: SNAPSHOT_RECORDS,
+            is_begun_anew: false,
+        }
     }
 }
 
@@ -56,6 +76,23 @@ pub struct Opened {
     recovered: Recovered,
     /// What it says.
     pub history: History,
+    /// What strategies had come to at the snapshot from which it was read.
+    left_at_snapshot: Option<Vec<(StrategyId, Left)>>,
+    /// How it was read.
+    pub recovery: Recovery,
+}
+
+/// How an earlier run was recovered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// The engine start that left it.
+    pub epoch: u32,
+    /// The record of the snapshot from which the journal was read; none where it was read from an engine start on.
+    pub snapshot: Option<u64>,
+    /// Records that were followed.
+    pub records: u64,
+    /// How long reading it took, in milliseconds.
+    pub read_ms: u64,
 }
 
 impl Opened {
@@ -73,22 +110,41 @@ impl Opened {
             FolderDisk::create(&options.folder).map_err(words)?;
             lock = disk.lock().map_err(words)?;
         }
+        let snapshot = snapshots::newest(disk.as_ref(), &engine_id).map_err(words)?;
         // An epoch begins with all that the ones before it left behind, so the newest is enough; the one before it, too,
-        // where that start did not come so far as to write that down; else all there is.
+        // where that start did not come so far as to write that down; a later snapshot, better still; else all there is.
         let epochs = epochs(disk.as_ref()).map_err(words)?;
         let newest = epochs.len().checked_sub(2).and_then(|place| epochs.get(place)).map(|&(_, first)| first - 1);
-        let (recovered, history) = match read(disk.as_ref(), lock, engine_id, newest.unwrap_or(0)).map_err(words)? {
-            (recovered, history) if history.starts == 0 && newest.is_some() => {
+        let beginning = match (snapshot, newest) {
+            (Some(snapshot), newest) if snapshot.seq >= newest.unwrap_or(0) => Beginning::Snapshot(snapshot),
+            (_, Some(after_seq)) => Beginning::After(after_seq),
+            _ => Beginning::Oldest,
+        };
+        let started = Instant::now();
+        let (mut snapshot, mut left_at_snapshot) = (None, None);
+        if let Beginning::Snapshot(known) = &beginning {
+            (snapshot, left_at_snapshot) = (Some(known.seq), Some(known.left.clone()));
+        }
+        let is_all = matches!(beginning, Beginning::Oldest);
+        let (recovered, history) = match read(disk.as_ref(), lock, engine_id, beginning).map_err(words)? {
+            (recovered, history) if history.starts == 0 && !is_all => {
                 drop(recovered);
                 let lock = disk.lock().map_err(words)?;
-                read(disk.as_ref(), lock, engine_id, 0).map_err(words)?
+                (snapshot, left_at_snapshot) = (None, None);
+                read(disk.as_ref(), lock, engine_id, Beginning::Oldest).map_err(words)?
             }
             whole => whole,
+        };
+        let recovery = Recovery {
+            epoch: recovered.end.epoch,
+            snapshot,
+            records: history.records,
+            read_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         if let Some(torn) = &recovered.torn {
             info!("journal: {} bytes that a crash cut short were put aside", torn.bytes);
         }
-        Ok(Self { disk, options, engine_id, recovered, history })
+        Ok(Self { disk, options, engine_id, recovered, history, left_at_snapshot, recovery })
     }
 
     /// What an earlier run left behind, in this run's ids; `None` where there was none. `paged` are the orders that it kept
@@ -131,6 +187,50 @@ impl Opened {
         Ok(Some(Restored { facts, firsts, epoch }))
     }
 
+    /// What the strategies of the newest engine start left behind. Where it did not stop in order, that is worked out: its
+    /// shards are replayed, and whatever is amiss with one only means that its strategies begin afresh.
+    #[must_use]
+    pub fn leftovers(&self) -> Leftovers {
+        let Some(start) = self.history.start() else { return Leftovers::default() };
+        if let Some(left) = self.history.left() {
+            return Leftovers::of(start, left.iter().cloned().map(|(id, left)| (id, Ok(left))).collect());
+        }
+        if let Some(snapshot) = self.left_at_snapshot.as_ref().filter(|_| self.history.start_seq() == 0) {
+            // A day's market data would take long to be followed; what is behind the snapshot was missed, as the downtime is.
+            let left: BTreeMap<_, _> = snapshot.iter().cloned().collect();
+            let because = "market data was missing in the journal when the newest snapshot was made";
+            let one = |instance: &InstanceStart| {
+                (instance.id, left.get(&instance.id).cloned().ok_or_else(|| because.to_owned()))
+            };
+            return Leftovers::of(start, start.shards.iter().flatten().map(one).collect());
+        }
+        info!("journal: epoch {} did not stop in order: its shards are replayed", start.config.epoch);
+        let mut leaving = Leaving::of(start);
+        match self.replay(|record| leaving.record(record)) {
+            Ok(()) => Leftovers::of(start, leaving.finish()),
+            Err(error) => {
+                warn!("journal: {error}: every strategy begins afresh");
+                let all = start.shards.iter().flatten();
+                Leftovers::of(start, all.map(|instance| (instance.id, Err(error.to_string()))).collect())
+            }
+        }
+    }
+
+    /// Visits the records behind the newest engine start.
+    fn replay(&self, mut visit: impl FnMut(&Record<'_>)) -> Result<(), JournalError> {
+        let last = self.recovered.end.position.seq.saturating_sub(1);
+        if last <= self.history.start_seq() {
+            return Ok(());
+        }
+        let Some(mut reader) = Reader::open(Arc::clone(&self.disk), self.history.start_seq() + 1)? else {
+            return Ok(());
+        };
+        while let Some((_, record)) = reader.next_up_to(last)? {
+            visit(&record);
+        }
+        Ok(())
+    }
+
     /// The newest engine start that it knows; 0 for none.
     #[must_use]
     pub const fn epoch(&self) -> u32 {
@@ -147,7 +247,7 @@ impl Opened {
         start: Start,
         taps: Vec<(u16, Drain)>,
         now: Timestamp,
-    ) -> Result<Recorder, String> {
+    ) -> Result<Recording, String> {
         let folder = self.options.folder.display().to_string();
         let words = |error: JournalError| format!("{folder}: {error}");
         let segment_bytes = self.options.segment_bytes;
@@ -164,6 +264,7 @@ impl Opened {
             created_mono_ns: now.nanos(),
             boot_id: boot_id(),
         };
+        let (disk, from_seq) = (Arc::clone(&self.disk), self.recovered.end.position.seq);
         let log = Log::open(self.disk, sizes, identity, self.recovered).map_err(words)?;
         let recorder = Recorder::start(log, taps, |error| {
             error!("JOURNAL: {error}; no new orders, everything is canceled");
@@ -172,7 +273,24 @@ impl Opened {
         let mut bytes = Vec::new();
         Blob::Start(Box::new(start.0)).put(&mut bytes);
         recorder.journal().append(bytes).map_err(words)?;
-        Ok(recorder)
+        let journal = recorder.journal().clone();
+        let follower = Follower::start(disk, journal, self.engine_id, from_seq, self.options.snapshot_records);
+        let follower = follower.map_err(|error| format!("the thread that follows the journal: {error}"))?;
+        Ok(Recording { _follower: follower, recorder })
+    }
+}
+
+/// A journal that is being written, and followed. Both end when it is dropped, the follower first.
+pub struct Recording {
+    _follower: Follower,
+    recorder: Recorder,
+}
+
+impl Recording {
+    /// The way to it.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        self.recorder.journal()
     }
 }
 
@@ -287,15 +405,34 @@ fn renaming(start: &EngineStart, names: &Names, instruments: &Instruments) -> Re
     }
 }
 
-/// Reads a journal from the record after this one on, and follows it.
+/// From where a journal is read.
+enum Beginning {
+    /// What was left behind up to its sequence.
+    Snapshot(snapshots::Known),
+    /// From the record after this one on: an engine start's first.
+    After(u64),
+    /// From the oldest that is still there.
+    Oldest,
+}
+
+/// Reads a journal from there on, and follows it.
 fn read(
     disk: &dyn Disk,
     lock: JournalLock,
     engine_id: [u8; 16],
-    after_seq: u64,
+    beginning: Beginning,
 ) -> Result<(Recovered, History), JournalError> {
-    let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq: Some(after_seq) };
-    let mut history = History::following();
+    let (after_seq, after_chain, start) = match beginning {
+        Beginning::Snapshot(snapshot) => (Some(snapshot.seq), Some(snapshot.chain), Some(snapshot.start)),
+        Beginning::After(seq) => (Some(seq), None, None),
+        Beginning::Oldest => (None, None, None),
+    };
+    let scan = ScanOptions { engine_id: Some(engine_id), schemas: vec![SCHEMA], after_seq, after_chain };
+    let mut history = match start.map(History::following_from) {
+        None => History::following(),
+        Some(Ok(history)) => history,
+        Some(Err(problem)) => History::refused(problem),
+    };
     let recovered = recover(disk, lock, &scan, &mut |at, record| history.record(at, record))?;
     history.finish();
     Ok((recovered, history))
@@ -335,6 +472,15 @@ pub fn keep(journal: &Journal, blob: &Blob) -> Result<(), String> {
     let mut bytes = Vec::new();
     blob.put(&mut bytes);
     journal.append(bytes).map(drop).map_err(|error| error.to_string())
+}
+
+/// Has in the journal what strategies left behind, after their shards have stopped.
+///
+/// # Errors
+/// What the disk refuses, in words.
+pub fn keep_left(journal: &Journal, stages: &[HotStage]) -> Result<(), String> {
+    let shards = stages.iter().filter_map(|stage| if let HotStage::Shard(shard) = stage { Some(shard) } else { None });
+    keep(journal, &Blob::Left(shards.flat_map(Shard::leave).collect()))
 }
 
 /// Where the order page of a data directory is: in memory, as the heartbeats' is.

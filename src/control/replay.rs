@@ -40,6 +40,8 @@ struct Outcome {
     /// Whether every entry was written again as it was written live.
     identical: bool,
     records: u64,
+    /// Records before the first engine start that is there whole: what began it is in segments that were pruned.
+    passed_over: u64,
     /// Engine starts.
     starts: u64,
     /// Orders that risk let pass.
@@ -149,6 +151,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
     let outcome = Outcome {
         identical: history.difference.is_none() && history.problem.is_none(),
         records: history.records,
+        passed_over: history.passed_over,
         starts: history.starts,
         orders: history.orders,
         first_difference: history.difference.as_ref().map(|first| Shown::of(first, &history)),
@@ -202,6 +205,9 @@ fn stages(history: &History) -> Vec<Stage> {
 
 /// What there is to say of the stages.
 fn tell(outcome: &Outcome, out: &mut impl Write) -> std::io::Result<()> {
+    if outcome.passed_over > 0 {
+        writeln!(out, "  {} records are of an engine start whose beginning was pruned", outcome.passed_over)?;
+    }
     for Stage { stage, records, replayed, stopped } in &outcome.stages {
         writeln!(out, "  {stage:<9} {replayed} of {records} records replayed")?;
         for stop in stopped {

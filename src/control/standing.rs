@@ -17,17 +17,23 @@ pub struct Shown {
     pub at_ms: u64,
     /// The trading state of the engine.
     pub trading_state: String,
-    /// Breakers that stopped something, by reason, with the notice's words.
+    /// Breakers that stopped something, by reason, with the notice's words; under [`Shown::BREAK`] that our books and a
+    /// venue's do not agree.
     pub breakers: BTreeMap<String, String>,
     /// Orders that are not proven ended.
     pub open_orders: u64,
     /// How often each reason denied.
     pub denied: BTreeMap<String, u64>,
+    /// What came by transfers that the venue told or a person accepted since the engine's start, or left where negative, by
+    /// asset: decimals as text.
+    pub transfers: BTreeMap<String, String>,
 }
 
 impl Shown {
     /// The file's name in the data directory. It is not synced: what it says is over when the engine is.
     pub const FILE: &'static str = "status.json";
+    /// What stops trading where our books and a venue's do not agree (C44).
+    pub const BREAK: &'static str = "BOOKS_DISAGREE";
 }
 
 /// Everything that an operator wants to know first.
@@ -131,6 +137,10 @@ impl fmt::Display for Standing {
                 "denied          {}",
                 list(shown.denied.iter().map(|(name, count)| format!("{name} {count}")).collect())
             )?;
+            if !shown.transfers.is_empty() {
+                let transfers = shown.transfers.iter().map(|(asset, sum)| format!("{sum} {asset}"));
+                writeln!(f, "transfers       {}", list(transfers.collect()))?;
+            }
         }
         writeln!(f, "killed          {}", list(self.kills.iter().cloned().collect()))?;
         let quarantined = self.quarantined.iter().map(|(name, why)| format!("{name} ({})", why.reason));

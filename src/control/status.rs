@@ -2,7 +2,7 @@
 
 use super::requests::now_ms;
 use super::standing::Shown;
-use crate::types::{DenialReason, Instruments, Notice, NoticeCode, PositionReport, SentOrder, StrategyId};
+use crate::types::{DenialReason, Instruments, Money, Notice, NoticeCode, PositionReport, SentOrder, StrategyId};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,8 +23,10 @@ pub struct Status {
     pub lines: VecDeque<(String, u64)>,
     /// The engine's trading state, as its number.
     trading_state: i128,
-    /// Breakers that stopped something, with the newest words, by reason.
+    /// What stops trading or narrows it, with the newest words: breakers by reason, and books that do not agree.
     breakers: BTreeMap<&'static str, String>,
+    /// What came by transfers that were told or accepted, or left where negative, by asset.
+    transfers: BTreeMap<String, Money>,
     instruments: Instruments,
     strategies: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl Status {
             lines: VecDeque::with_capacity(LINES_MAX),
             trading_state: 0,
             breakers: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             instruments,
             strategies,
         }
@@ -71,8 +74,17 @@ impl Status {
         match notice.code {
             NoticeCode::TradingStateChanged => self.trading_state = notice.observed,
             NoticeCode::BreakerTripped => drop(self.breakers.insert(notice.reason.name(), line.clone())),
-            NoticeCode::BreakerReset if notice.reason == DenialReason::None => self.breakers.clear(),
+            NoticeCode::BreakerReset if notice.reason == DenialReason::None => {
+                let is_all = notice.strategy == StrategyId::NONE;
+                self.breakers.retain(|reason, _| *reason == Shown::BREAK && !is_all);
+            }
             NoticeCode::BreakerReset => drop(self.breakers.remove(notice.reason.name())),
+            NoticeCode::BooksDisagree => drop(self.breakers.insert(Shown::BREAK, line.clone())),
+            NoticeCode::BooksAgree => drop(self.breakers.remove(Shown::BREAK)),
+            NoticeCode::Transfer => {
+                let sum = self.transfers.entry(notice.excerpt.to_string()).or_default();
+                *sum = sum.saturating_add(Money(notice.observed));
+            }
             _ => {}
         }
         match self.lines.back_mut() {
@@ -97,6 +109,7 @@ impl Status {
             breakers: self.breakers.iter().map(|(reason, words)| ((*reason).to_owned(), words.clone())).collect(),
             open_orders,
             denied: self.denied.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+            transfers: self.transfers.iter().map(|(asset, sum)| (asset.clone(), sum.to_decimal_string())).collect(),
         }
     }
 

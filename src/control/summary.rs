@@ -1,5 +1,7 @@
 //! What a run amounted to: the object that `--json` prints, and the same in words.
 
+use super::journaling::Recovery;
+use super::resuming::Beginning;
 use crate::types::format_fixed;
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -17,6 +19,8 @@ pub struct Summary {
     pub orders_filled: u64,
     /// The same for each strategy.
     pub strategies: Vec<StrategySummary>,
+    /// How an earlier run was recovered; none where there was none.
+    pub recovered: Option<Recovery>,
     /// Denied orders by reason.
     pub denied: BTreeMap<&'static str, u64>,
     /// Net positions by instrument, over all strategies.
@@ -38,6 +42,8 @@ pub struct Summary {
 pub struct StrategySummary {
     /// Its configured name.
     pub name: String,
+    /// How it began: new, resumed or afresh.
+    pub began: Beginning,
     /// Its orders written to a venue.
     pub orders_sent: u64,
     /// Those of them that filled, whole or in part.

@@ -114,6 +114,8 @@ pub(super) struct Core {
     pub assets: Vec<String>,
     pub accounts: Vec<AccountState>,
     pub ledger: Ledger,
+    /// By asset, what transfers came to.
+    pub transferred: Vec<i64>,
     pub orders: Vec<OrderRecord>,
     pub fills: Vec<FillRecord>,
     pub executions: u64,
@@ -202,6 +204,7 @@ impl Core {
         let replay = Replay::new(recordings, config, now_ns)?;
         let mut core = Self {
             symbols,
+            transferred: vec![0; assets.len()],
             assets,
             accounts,
             ledger,

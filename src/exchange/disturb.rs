@@ -6,8 +6,9 @@ use super::request::Params;
 use super::text::decimal;
 use super::trading::index_of;
 use crate::matching::{AccountId, UNIT, amount};
-use crate::types::{AssetId, Price, Quantity};
+use crate::types::{AssetId, Money, Price, Quantity};
 use axum::extract::ws::Utf8Bytes;
+use std::collections::BTreeMap;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// How client order ids of orders placed by hand begin, as those of Binance's own pages do.
@@ -152,6 +153,9 @@ impl Core {
         if change == 0 || !self.ledger.deposit(account, asset, change) {
             return false;
         }
+        if let Some(sum) = self.transferred.get_mut(asset.index()) {
+            *sum += change;
+        }
         let (now_ms, name) = (now_ns / 1_000_000, self.asset(asset));
         let event = format!(
             "{{\"e\":\"balanceUpdate\",\"E\":{now_ms},\"a\":\"{name}\",\"d\":\"{}\",\"T\":{now_ms}}}",
@@ -160,6 +164,12 @@ impl Core {
         self.accounts[usize::from(account.0)].updated_ms = now_ms;
         self.tell(account, &event);
         true
+    }
+
+    /// What came or left by transfers so far, by asset.
+    pub(super) fn transfers(&self) -> BTreeMap<String, Money> {
+        let sums = self.assets.iter().zip(&self.transferred).filter(|(_, sum)| **sum != 0);
+        sums.filter_map(|(asset, sum)| Some((asset.clone(), Money::from_scaled(*sum, 8)?))).collect()
     }
 
     fn cut_a_market_client(&mut self) -> bool {

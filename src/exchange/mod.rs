@@ -59,7 +59,9 @@ pub use offline::{FillTruth, Offline, OrderTruth, SessionId};
 pub use recording::{RECORDING_BYTES_MAX, RecordingError};
 pub use walk::WalkConfig;
 
+use crate::types::Money;
 use server::Shared;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -118,6 +120,13 @@ impl Exchange {
     /// asks agree with the exchange's own.
     pub fn end_faults(&self) {
         self.shared.core().end_faults(clock::wall_ns());
+    }
+
+    /// What came to the trading account by transfers so far, or left it where negative, by asset: what its owner finds in
+    /// the venue's history, whether or not a stream told it. Money by which nothing came or left in all is left out.
+    #[must_use]
+    pub fn transfers(&self) -> BTreeMap<String, Money> {
+        self.shared.core().transfers()
     }
 
     /// Ends it: connections are closed, its thread is joined.

@@ -29,7 +29,7 @@ pub(super) enum Outbound<'a> {
 impl Outbound<'_> {
     /// Its text; none where it cannot be written.
     #[inline]
-    fn encode<'a>(self, encoder: &'a mut OrderEncoder, venue_ms: u64) -> Option<&'a [u8]> {
+    fn encode(self, encoder: &mut OrderEncoder, venue_ms: u64) -> Option<&[u8]> {
         let encoded = match self {
             Self::Place { order, instrument } => encoder.place(order, instrument, venue_ms),
             Self::Replace { order, only_if_unfilled, instrument } => {
@@ -166,6 +166,10 @@ impl Line {
             tap.touch();
             let (kind, subject) = request.subject();
             self.asked.fold(subject ^ (kind as u64) << 56);
+            if let Outbound::Place { order, .. } | Outbound::Replace { order, .. } = request {
+                self.asked.fold(order.price.0.cast_unsigned());
+                self.asked.fold(order.quantity.0.cast_unsigned() ^ (order.side as u64) << 63);
+            }
         }
         is_taken
     }

@@ -287,6 +287,12 @@ impl Gateway {
         self.core.digest(&self.line)
     }
 
+    /// Words that wait to be taken into the journal.
+    #[must_use]
+    pub fn journal_backlog(&self) -> u64 {
+        self.core.tap.backlog()
+    }
+
     /// Whether anything waits for room to be told to risk.
     #[must_use]
     pub fn has_backlog(&self) -> bool {

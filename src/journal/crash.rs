@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 pub const VARIABLE: &str = "GANNET_CRASH_AT";
 
 /// Every point, in the order in which a start comes to them.
-pub const POINTS: [&str; 26] = [
+pub const POINTS: [&str; 36] = [
     "checkpoint-create-before",
     "checkpoint-create-after",
     "checkpoint-write-before",
@@ -40,8 +40,18 @@ pub const POINTS: [&str; 26] = [
     "segment-write-after",
     "segment-sync-before",
     "segment-sync-after",
+    "snapshots-create-before",
+    "snapshots-create-after",
+    "snapshots-write-before",
+    "snapshots-write-after",
+    "snapshots-sync-before",
+    "snapshots-sync-after",
+    "snapshots-rename-before",
+    "snapshots-rename-after",
     "epoch-after",
     "page-before",
+    "left-before",
+    "left-after",
 ];
 
 struct Wanted {

@@ -101,6 +101,11 @@ pub enum Damage {
     Checkpoint,
     /// The snapshot was taken behind the journal's end.
     SnapshotAhead { snapshot: u64 },
+    /// The record of this sequence is not the one that the snapshot at it saw.
+    SnapshotDiffers {
+        /// The snapshot's sequence.
+        snapshot: u64,
+    },
 }
 
 /// In what a sound file differs from those that this build reads.
@@ -216,6 +221,9 @@ impl fmt::Display for Damage {
             Self::FileLength { stated, found } => write!(f, "the file has {found} bytes, its header says {stated}"),
             Self::NoCheckpoint => write!(f, "the watermark file is not there, though segments are"),
             Self::Checkpoint => write!(f, "neither slot of the watermark file is sound"),
+            Self::SnapshotDiffers { snapshot } => {
+                write!(f, "the record {snapshot} is not the one that the snapshot at it was made of")
+            }
             Self::SnapshotAhead { snapshot } => write!(f, "the journal ends here, before its snapshot of {snapshot}"),
         }
     }

@@ -22,9 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const INTERVAL: Duration = Duration::from_millis(1);
 /// How often the watermark is noted.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(100);
-/// What one stage wrote down since it was looked at last.
-type Chunk = (u16, Vec<Entry>);
-/// Chunks that may wait for the disk: a second of a busy engine, a quarter of a gigabyte at the most.
+/// Chunks that may wait for the disk: a second of a busy engine with a few shards; 300 MB where each was a full lane.
 const CHUNKS: usize = 256;
 /// Payloads that may wait.
 const WAITING: usize = 64;
@@ -43,16 +41,50 @@ pub const BLOB_KIND: u16 = 0x100;
 pub fn append_entry(log: &mut Log, stage: u16, entry: &Entry, bytes: &mut Vec<u8>) -> Result<u64, JournalError> {
     bytes.clear();
     entry.event.put(bytes);
+    log.append(&stamp(stage, entry, bytes.first().copied().unwrap_or(0)), bytes)
+}
+
+/// What a stage says of an entry. `kind` is the first of its bytes.
+fn stamp(stage: u16, entry: &Entry, kind: u8) -> Stamp {
     // The loop's clock counts from the wall clock, so its instants are both.
-    let stamp = Stamp {
+    Stamp {
         stage_seq: entry.sequence,
         mono_ns: entry.at.nanos(),
         wall_ns: i64::try_from(entry.at.nanos()).unwrap_or(i64::MAX),
-        kind: u16::from(bytes.first().copied().unwrap_or(0)),
+        kind: u16::from(kind),
         version: BYTES_VERSION,
         stage,
-    };
-    log.append(&stamp, bytes)
+    }
+}
+
+/// What one stage wrote down since it was looked at last, as the bytes of its records: packed, as many may have to wait.
+struct Chunk {
+    /// Where each record's bytes end, and what its stage says of it.
+    stamps: Vec<(usize, Stamp)>,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// What waits in a tap; `None` where nothing does.
+    fn of(stage: u16, tap: &mut Drain) -> Option<Self> {
+        let mut chunk = Self { stamps: Vec::new(), bytes: Vec::new() };
+        tap.drain(|entry| {
+            let begin = chunk.bytes.len();
+            entry.event.put(&mut chunk.bytes);
+            let kind = chunk.bytes.get(begin).copied().unwrap_or(0);
+            chunk.stamps.push((chunk.bytes.len(), stamp(stage, entry, kind)));
+        });
+        (!chunk.stamps.is_empty()).then_some(chunk)
+    }
+
+    fn append_to(&self, log: &mut Log) -> Result<(), JournalError> {
+        let mut begin = 0;
+        for (end, stamp) in &self.stamps {
+            log.append(stamp, self.bytes.get(begin..*end).unwrap_or_default())?;
+            begin = *end;
+        }
+        Ok(())
+    }
 }
 
 /// A payload that is to be kept, and who waits for that.
@@ -212,9 +244,7 @@ impl Emptier {
         for place in 0..self.taps.len() {
             // While there is no room behind, entries stay where the stage sees them.
             let Some((stage, tap)) = self.taps.get_mut(place).filter(|_| self.held.is_none()) else { return };
-            let mut entries = Vec::new();
-            if tap.drain(|entry| entries.push(*entry)) > 0 {
-                let chunk = (*stage, entries);
+            if let Some(chunk) = Chunk::of(*stage, tap) {
                 self.hand_on(chunk);
             }
         }
@@ -232,7 +262,7 @@ impl Writer {
     fn round(&mut self) -> bool {
         let mut failure = self.log.poison().cloned();
         let first = self.chunks.recv_timeout(INTERVAL);
-        let is_last = first == Err(RecvTimeoutError::Disconnected);
+        let is_last = matches!(first, Err(RecvTimeoutError::Disconnected));
         // Payloads first: entries that need them come behind them.
         let mut waiting = Vec::new();
         while let Ok(blob) = self.blobs.try_recv() {
@@ -243,12 +273,10 @@ impl Writer {
             failure = failure.or(appended.as_ref().err().cloned());
             waiting.push((blob.kept, appended));
         }
-        let Self { log, chunks, bytes, .. } = self;
-        for (stage, entries) in first.into_iter().chain(chunks.try_iter()) {
-            for entry in &entries {
-                if failure.is_none() {
-                    failure = append_entry(log, stage, entry, bytes).err();
-                }
+        let Self { log, chunks, .. } = self;
+        for chunk in first.into_iter().chain(chunks.try_iter()) {
+            if failure.is_none() {
+                failure = chunk.append_to(log).err();
             }
         }
         if failure.is_none() && self.log.batch_bytes() > 0 {

@@ -25,6 +25,8 @@ pub struct ScanOptions {
     /// Records are wanted from the one after this on, and have to be there: a snapshot's sequence, or 0 for all. `None`:
     /// whatever is still there.
     pub after_seq: Option<u64>,
+    /// The chain word that the record `after_seq` has to have: that of a snapshot, which is of this journal only then.
+    pub after_chain: Option<u32>,
 }
 
 /// How far a scan has come.
@@ -231,6 +233,7 @@ impl Scan<'_> {
         let after_seq = self.options.after_seq.unwrap_or_default();
         let flaw = loop {
             self.check_watermark(number, cursor.offset)?;
+            self.check_snapshot(number, cursor.offset)?;
             match cursor.advance(&mut self.track).map_err(JournalError::disk(&name, "reading"))? {
                 Step::Record(taken) => {
                     self.found.records += 1;
@@ -297,6 +300,16 @@ impl Scan<'_> {
         }
         let at = Position { segment: number, offset, seq: self.track.next_seq };
         Err(corrupt(at, Damage::DiffersFromWatermark { watermark: self.watermark.position() }))
+    }
+
+    /// Where a snapshot was made, its record has to be the one that it saw.
+    fn check_snapshot(&self, number: u64, offset: u64) -> Result<(), JournalError> {
+        let (Some(snapshot), Some(chain)) = (self.options.after_seq, self.options.after_chain) else { return Ok(()) };
+        if self.track.next_seq != snapshot.saturating_add(1) || self.track.chain == chain {
+            return Ok(());
+        }
+        let at = Position { segment: number, offset, seq: self.track.next_seq };
+        Err(corrupt(at, Damage::SnapshotDiffers { snapshot }))
     }
 
     /// Whether what stands behind the last good record is a torn end, and no damage.

@@ -62,14 +62,16 @@ impl Rate {
         self.at
     }
 
-    /// The amount in the other asset; `None` on overflow. Divided before it is multiplied, so that no intermediate
-    /// leaves 128 bits: `(a·d + r)·n / d = a·n + r·n / d`, and `r·n` is a product of two 64-bit numbers.
+    /// The amount in the other asset; `None` on overflow.
     #[inline]
     #[must_use]
     pub fn apply(&self, amount: Money, rounding: Rounding) -> Option<Money> {
-        if self.numerator == self.denominator {
-            return Some(amount);
-        }
+        if self.numerator == self.denominator { Some(amount) } else { self.divide(amount, rounding) }
+    }
+
+    /// Divided before it is multiplied, so that no intermediate leaves 128 bits: `(a·d + r)·n / d = a·n + r·n / d`, and
+    /// `r·n` is a product of two 64-bit numbers.
+    fn divide(&self, amount: Money, rounding: Rounding) -> Option<Money> {
         let (numerator, denominator) = (i128::from(self.numerator), i128::from(self.denominator));
         let whole = amount.0.div_euclid(denominator).checked_mul(numerator)?;
         // Neither is negative: the remainder of a Euclidean division never is.
@@ -162,7 +164,7 @@ impl Rates {
     ///
     /// # Errors
     /// [`RateError`].
-    #[inline]
+    #[inline(always)]
     pub fn value(
         &self,
         amount: Money,
@@ -171,6 +173,9 @@ impl Rates {
         age_ns_max: u64,
         rounding: Rounding,
     ) -> Result<Money, RateError> {
+        if Some(asset) == self.currency {
+            return Ok(amount);
+        }
         self.fresh(asset, now, age_ns_max)?.apply(amount, rounding).ok_or(RateError::Overflow)
     }
 

@@ -61,6 +61,8 @@ pub struct Market {
     pub quote: Quote,
     /// What positions are valued at: the mid of the newest mark, before the first one that of the first order's market.
     pub price: Price,
+    /// What the smallest quantity is worth at that price.
+    pub(super) unit: Money,
     /// What all strategies' position is worth, at its worst ends.
     pub worth: Worth,
     /// C16: what was traded in it at its venue within 24 hours, by all, when that was last told; zero where it is not known.
@@ -69,6 +71,12 @@ pub struct Market {
     pub trading_state: TradingState,
     /// Whether there was a mark since positions were last reported.
     pub(super) is_marked: bool,
+}
+
+impl Market {
+    fn value_at(&mut self, price: Price) {
+        (self.price, self.unit) = (price, Worth::unit(price, &self.instrument));
+    }
 }
 
 /// Every holding, market and account. The places are allotted at the start, by the permissions.
@@ -119,6 +127,7 @@ impl Books {
                 exposure: Exposure::default(),
                 quote: Quote::default(),
                 price: Price::ZERO,
+                unit: Money::ZERO,
                 worth: Worth::NONE,
                 day_volume: config.day_volumes.get(instrument.id.index()).copied().unwrap_or(Quantity::ZERO),
                 trading_state: TradingState::Active,
@@ -303,7 +312,7 @@ impl Books {
         market.is_marked = true;
         let precision = market.instrument.price_precision;
         if let Some(mid) = mark.quote.mid() {
-            market.price = mid;
+            market.value_at(mid);
             self.revalue(mark.instrument);
             if let Some((asset, is_base)) = self.rate_sources.get(mark.instrument.index()).copied().flatten() {
                 let at = if mark.quote.received_ns.is_known() { mark.quote.received_ns } else { now };
@@ -328,7 +337,7 @@ impl Books {
         if let Some(market) = self.markets.get_mut(instrument.index())
             && market.price.0 <= 0
         {
-            market.price = price;
+            market.value_at(price);
             self.revalue(instrument);
         }
     }
@@ -337,7 +346,7 @@ impl Books {
     #[inline]
     fn revalue(&mut self, instrument: InstrumentId) {
         let Some(market) = self.markets.get_mut(instrument.index()) else { return };
-        let after = Worth::of(&market.exposure, market.price, &market.instrument);
+        let after = Worth::of(&market.exposure, market.unit);
         let before = std::mem::replace(&mut market.worth, after);
         let account = self.accounts.get_mut(usize::from(market.instrument.venue.0));
         let mut quotes = account.into_iter().flatten();

@@ -53,6 +53,7 @@ impl Capital {
     /// What the position would have cost if every open order of this side filled, and this quantity and notional more, and
     /// none of the other side did. Closing costs nothing, whatever the price: of what is on its way the
     /// part beyond the position that it closes counts, at the average of all of it. `None` on overflow.
+    #[inline(always)]
     #[must_use]
     pub fn needed(&self, exposure: &Exposure, side: Side, quantity: i128, notional: Money) -> Option<Money> {
         let on_its_way = self.open(side).checked_add(notional)?;

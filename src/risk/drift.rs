@@ -10,12 +10,12 @@ pub struct Drift(Window<Mids>);
 /// Twice the mid, which is bid plus ask: exact.
 #[derive(Clone, Copy, Debug)]
 struct Mids {
-    lowest: i128,
-    highest: i128,
+    lowest: u64,
+    highest: u64,
 }
 
 impl Figures for Mids {
-    const NONE: Self = Self { lowest: i128::MAX, highest: i128::MIN };
+    const NONE: Self = Self { lowest: u64::MAX, highest: u64::MIN };
 
     fn join(self, other: Self) -> Self {
         Self { lowest: self.lowest.min(other.lowest), highest: self.highest.max(other.highest) }
@@ -28,13 +28,14 @@ impl Drift {
 
     /// An order was approved in this market.
     pub fn approved(&mut self, stamp: &MarketStamp, now: Timestamp, window_ns: u64) {
-        let twice_mid = i128::from(stamp.bid.0) + i128::from(stamp.ask.0);
+        // An approved order was decided in a market of positive prices (C12).
+        let twice_mid = stamp.bid.0.unsigned_abs().saturating_add(stamp.ask.0.unsigned_abs());
         self.0.add(now, window_ns, Mids { lowest: twice_mid, highest: twice_mid });
     }
 
     /// Twice the lowest and twice the highest mid within the window; `None` where no order went out.
     #[inline]
-    pub(super) fn range(&self, now: Timestamp, window_ns: u64) -> Option<(i128, i128)> {
+    pub(super) fn range(&self, now: Timestamp, window_ns: u64) -> Option<(u64, u64)> {
         let Mids { lowest, highest } = self.0.total(now, window_ns);
         (lowest <= highest).then_some((lowest, highest))
     }

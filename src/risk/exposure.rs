@@ -35,13 +35,13 @@ impl Exposure {
     /// The position if every open buy fills and no sell does.
     #[must_use]
     pub const fn worst_long(&self) -> i128 {
-        self.booked.saturating_add(self.open(Side::Buy))
+        self.booked + self.open(Side::Buy)
     }
 
     /// The position if every open sell fills and no buy does.
     #[must_use]
     pub const fn worst_short(&self) -> i128 {
-        self.booked.saturating_sub(self.open(Side::Sell))
+        self.booked - self.open(Side::Sell)
     }
 
     /// The end of the interval that an order of this side moves, as a size: how far long a buy, how far short a sell.
@@ -49,13 +49,13 @@ impl Exposure {
     pub const fn worst(&self, side: Side) -> i128 {
         match side {
             Side::Buy => self.worst_long(),
-            Side::Sell => self.worst_short().saturating_neg(),
+            Side::Sell => self.open(Side::Sell) - self.booked,
         }
     }
 
     /// A fill of `quantity`.
     pub(super) fn book(&mut self, side: Side, quantity: i64) {
-        self.booked = self.booked.saturating_add(i128::from(quantity).saturating_mul(i128::from(side.sign())));
+        self.booked += i128::from(quantity) * i128::from(side.sign());
     }
 
     /// So much more may fill on this side.
@@ -65,7 +65,7 @@ impl Exposure {
             Side::Buy => buys,
             Side::Sell => sells,
         };
-        *open = open.saturating_add(quantity);
+        *open += quantity;
     }
 
     /// What one order may still fill went from `before` to `after`.

@@ -21,8 +21,8 @@ pub struct Finances<'a> {
     pub account: &'a [QuoteWorth],
     /// What the instrument's position is worth in that.
     pub market: Worth,
-    /// At what price.
-    pub price: Price,
+    /// What the smallest quantity of it counts as in that.
+    pub unit: Money,
     /// What the strategy made and traded.
     pub results: &'a Results,
 }
@@ -35,7 +35,7 @@ impl Finances<'_> {
         capital: Capital::NONE,
         account: &[],
         market: Worth::NONE,
-        price: Price::ZERO,
+        unit: Money::ZERO,
         results: &Results::NONE,
     };
 }
@@ -94,7 +94,7 @@ impl Core {
             capital: holding.capital,
             account: books.accounts.get(venue).map_or(&[], Vec::as_slice),
             market: market.worth,
-            price: market.price,
+            unit: market.unit,
             results: books.results.get(order.strategy.index()).unwrap_or(Finances::NONE.results),
         }
     }

@@ -198,6 +198,7 @@ impl Results {
     }
 
     /// What open orders of the strategy are worth at their worst prices, at rates of at most this age.
+    #[inline(always)]
     pub(super) fn open(&self, rates: &Rates, now: Timestamp, age_ns_max: u64) -> Result<Money, RateError> {
         let mut sum = Money::ZERO;
         for purse in self.purses.iter().filter(|purse| purse.open != Money::ZERO) {

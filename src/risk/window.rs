@@ -89,8 +89,11 @@ impl<T: Figures> Window<T> {
     }
 
     /// Everything within the window together.
-    #[inline]
+    #[inline(always)]
     pub(super) fn total(&self, now: Timestamp, window_ns: u64) -> T {
+        if self.width_ns == 0 {
+            return T::NONE;
+        }
         let (now, width) = (now.nanos(), width(window_ns));
         if self.is_running(now, width) { self.total } else { self.sum(now - now % width, width) }
     }

@@ -85,6 +85,19 @@ impl Context<'_> {
         self.series(instrument).map_or(&[], |series| series.closed())
     }
 
+    /// The closed bars that began after the instant `counted`: those that an indicator has not counted yet which was resumed,
+    /// and had the bar that began then as its newest. All of them where `counted` is unknown; `None` where those that are
+    /// kept begin later, so that some between may be missing, and it is better begun anew with [`Context::bars`].
+    #[must_use]
+    pub fn bars_since(&self, instrument: InstrumentId, counted: Timestamp) -> Option<&[Bar]> {
+        let bars = self.bars(instrument);
+        if !counted.is_known() {
+            return Some(bars);
+        }
+        let new = bars.partition_point(|bar| bar.open_ns <= counted);
+        if new == 0 { None } else { bars.get(new..) }
+    }
+
     /// The bar in progress, if a trade began one.
     #[must_use]
     pub fn bar_in_progress(&self, instrument: InstrumentId) -> Option<&Bar> {

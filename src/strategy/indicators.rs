@@ -1,17 +1,47 @@
 //! Indicators, one value at a time: constant work, no allocation after construction.
 //!
 //! Each answers `None` until it has seen enough. Sums that slide are computed afresh once a window, so that rounding
-//! errors do not pile up over months of bars.
+//! errors do not pile up over months of bars. All of them can be part of a strategy's saved state; read again, they have
+//! the room that they had.
+
+use serde::{Deserialize, Serialize};
 
 /// The last `length` values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "SavedWindow")]
 struct Window {
     values: Vec<f64>,
     length: usize,
     next: usize,
 }
 
+/// The same as it is read, before it is known to be one.
+#[derive(Deserialize)]
+struct SavedWindow {
+    values: Vec<f64>,
+    length: usize,
+    next: usize,
+}
+
+impl TryFrom<SavedWindow> for Window {
+    type Error = &'static str;
+
+    fn try_from(saved: SavedWindow) -> Result<Self, Self::Error> {
+        let SavedWindow { mut values, length, next } = saved;
+        let is_next = if values.len() == length { next < length } else { next == 0 };
+        if !(1..=Self::LENGTH_MAX).contains(&length) || values.len() > length || !is_next {
+            return Err("a window whose parts do not fit");
+        }
+        // Updates must find room.
+        values.reserve_exact(length - values.len());
+        Ok(Self { values, length, next })
+    }
+}
+
 impl Window {
+    /// The longest that is read: far longer than any that is of use.
+    const LENGTH_MAX: usize = 1 << 20;
+
     fn new(length: usize) -> Self {
         let length = length.max(1);
         Self { values: Vec::with_capacity(length), length, next: 0 }
@@ -48,7 +78,7 @@ fn as_float(length: usize) -> f64 {
 }
 
 /// Simple moving average.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Sma {
     window: Window,
     sum: f64,
@@ -71,6 +101,12 @@ impl Sma {
         self.value()
     }
 
+    /// How many values it is over.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.window.length
+    }
+
     /// The average.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
@@ -79,7 +115,7 @@ impl Sma {
 }
 
 /// Exponential moving average with weight `2 / (length + 1)`, begun with the simple average of the first `length`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Ema {
     start: Sma,
     weight: f64,
@@ -110,7 +146,7 @@ impl Ema {
 }
 
 /// Rolling mean and standard deviation of the population (divided by `length`), after Welford.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct StandardDeviation {
     window: Window,
     mean: f64,
@@ -171,7 +207,7 @@ pub struct Bands {
 }
 
 /// Bollinger bands: the mean, and `width` standard deviations of the population around it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Bollinger {
     deviation: StandardDeviation,
     width: f64,
@@ -190,6 +226,12 @@ impl Bollinger {
         self.value()
     }
 
+    /// How many values they are over, and how many deviations wide to each side.
+    #[must_use]
+    pub const fn shape(&self) -> (usize, f64) {
+        (self.deviation.window.length, self.width)
+    }
+
     /// The bands.
     #[must_use]
     pub fn value(&self) -> Option<Bands> {
@@ -199,7 +241,7 @@ impl Bollinger {
 }
 
 /// An average after Wilder: the mean of the first `length`, then `1 / length` of each new value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 struct Wilder {
     start: Sma,
     length: f64,
@@ -221,7 +263,7 @@ impl Wilder {
 }
 
 /// Relative strength index after Wilder, 0 to 100; 100 where nothing was lost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Rsi {
     last: Option<f64>,
     gain: Wilder,
@@ -253,7 +295,7 @@ impl Rsi {
 }
 
 /// Average true range after Wilder. The first bar has no true range, having no close before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Atr {
     last_close: Option<f64>,
     range: Wilder,
@@ -288,6 +330,20 @@ mod tests {
     use serde_json::Value;
     use std::io::Read;
     use std::path::{Path, PathBuf};
+
+    #[test]
+    fn a_window_whose_parts_do_not_fit_is_not_read() {
+        for text in [
+            r#"{"values":[1.0,2.0],"length":1,"next":0}"#,
+            r#"{"values":[1.0],"length":2,"next":1}"#,
+            r#"{"values":[1.0,2.0],"length":2,"next":2}"#,
+            r#"{"values":[],"length":0,"next":0}"#,
+            r#"{"values":[],"length":99999999,"next":0}"#,
+        ] {
+            assert!(serde_json::from_str::<Window>(text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Window>(r#"{"values":[1.0,2.0],"length":2,"next":1}"#).is_ok());
+    }
 
     fn close_to(left: Option<f64>, right: Option<f64>, within: f64) -> bool {
         match (left, right) {
@@ -389,6 +445,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_saved_goes_on_as_if_nothing_had_been(
+            values in prop::collection::vec(60_000.0..62_000.0f64, 1..100), more in prop::collection::vec(60_000.0..62_000.0f64, 1..50),
+            length in 1..40usize,
+        ) {
+            let (mut bands, mut rsi, mut atr) = (Bollinger::new(length, 2.0), Rsi::new(length), Atr::new(length));
+            for value in values {
+                bands.update(value);
+                rsi.update(value);
+                atr.update(value + 3.0, value - 2.0, value);
+            }
+            let saved = crate::strategy::SavedState::of(1, &(&bands, &rsi, &atr)).expect("small");
+            let (mut bands_again, mut rsi_again, mut atr_again): (Bollinger, Rsi, Atr) = saved.read(1).expect("whole");
+            prop_assert_eq!(bands_again.deviation.window.values.capacity() >= length, true);
+            prop_assert_eq!(bands_again.shape(), bands.shape());
+            for value in more {
+                let close = |left, right| close_to(left, right, 1e-6);
+                let lower = |bands: Option<Bands>| bands.map(|bands| bands.lower);
+                prop_assert!(close(lower(bands.update(value)), lower(bands_again.update(value))));
+                prop_assert!(close(rsi.update(value), rsi_again.update(value)));
+                let (high, low) = (value + 3.0, value - 2.0);
+                prop_assert!(close(atr.update(high, low, value), atr_again.update(high, low, value)));
+            }
+        }
+
         #[test]
         fn one_at_a_time_equals_all_over_again(
             values in prop::collection::vec(60_000.0..62_000.0f64, 1..200), length in 1..40usize,

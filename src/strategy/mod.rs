@@ -51,7 +51,7 @@ use std::fmt;
 /// What strategy files import.
 pub mod prelude {
     pub use super::indicators::{Atr, Bollinger, Ema, Rsi, Sma, StandardDeviation};
-    pub use super::quoting::Quoter;
+    pub use super::quoting::{Quoter, SavedQuoter};
     pub use super::{
         ArmedBracket, Bracket, Compatibility, Context, FieldError, Handled, MarketType, Metadata, NewOrder, SavedState,
         Setup, Signal, SignalAction, Strategy, StrategyError, WorkingOrder, float_to_price, price_to_float,

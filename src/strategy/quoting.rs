@@ -5,9 +5,10 @@ use super::desk::NewOrder;
 use crate::types::{
     ClientOrderId, DenialReason, InstrumentId, OrderStatus, OrderUpdate, Price, Quantity, Side, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 /// An order of a quoter, and what was wanted when it was sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Quoted {
     id: ClientOrderId,
     wanted: (Price, Quantity),
@@ -32,6 +33,17 @@ pub struct Quoter {
     outrun: Option<ClientOrderId>,
     cool_down_ns: u64,
     resume_ns: Timestamp,
+    /// What it did before a restart was taken up, and its strategy has not said since what is wanted.
+    is_resumed: bool,
+}
+
+/// What a [`Quoter`] finds again after a restart: its orders, in plain numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedQuoter {
+    /// Id, price and quantity of the order there is, then of the one that is to take its place.
+    orders: [Option<(u64, i64, i64)>; 2],
+    resume_ns: u64,
 }
 
 impl Quoter {
@@ -47,19 +59,44 @@ impl Quoter {
             outrun: None,
             cool_down_ns: cool_down_ms.saturating_mul(1_000_000),
             resume_ns: Timestamp::UNKNOWN,
+            is_resumed: false,
         }
+    }
+
+    /// What is to be found again after a restart.
+    #[must_use]
+    pub fn save(&self) -> SavedQuoter {
+        let plain = |quoted: Quoted| (quoted.id.0, quoted.wanted.0.0, quoted.wanted.1.0);
+        SavedQuoter {
+            orders: [self.order, self.successor].map(|order| order.map(plain)),
+            resume_ns: self.resume_ns.nanos(),
+        }
+    }
+
+    /// Takes up what was saved. The orders that still work are its own again and stay as they are; nothing is sent,
+    /// replaced or canceled until the strategy says what it wants now.
+    pub fn resume(&mut self, saved: &SavedQuoter) {
+        let quoted =
+            |(id, price, quantity)| Quoted { id: ClientOrderId(id), wanted: (Price(price), Quantity(quantity)) };
+        let [order, successor] = saved.orders.map(|order| order.map(quoted));
+        (self.order, self.successor, self.outrun) = (order, successor, None);
+        self.wanted = successor.or(order).map(|quoted| quoted.wanted);
+        self.resume_ns = Timestamp::from_nanos(saved.resume_ns);
+        self.is_resumed = true;
     }
 
     /// Wants a post-only order at `price` (on a tick) for `quantity`, and does what can be done towards it now.
     /// Nothing is wanted where one of them is not positive.
     pub fn quote(&mut self, context: &mut Context, price: Price, quantity: Quantity) {
         self.wanted = (price > Price::ZERO && quantity > Quantity::ZERO).then_some((price, quantity));
+        self.is_resumed = false;
         self.advance(context);
     }
 
     /// Wants no order.
     pub fn withdraw(&mut self, context: &mut Context) {
         self.wanted = None;
+        self.is_resumed = false;
         self.advance(context);
     }
 
@@ -103,6 +140,9 @@ impl Quoter {
     /// Does what can be done now towards what is wanted: call it from `on_timer`.
     pub fn advance(&mut self, context: &mut Context) {
         self.settle(context);
+        if self.is_resumed {
+            return;
+        }
         let price = self.price(context);
         let (Some(order), None) = (self.order, self.successor) else {
             match (self.successor, self.wanted) {

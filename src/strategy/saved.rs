@@ -13,6 +13,19 @@ pub struct SavedState {
 
 crate::types::binary::binary_struct!(SavedState { version, text });
 
+/// What an instance leaves behind when it is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// A state.
+    Saved(SavedState),
+    /// Its strategy keeps none.
+    Nothing,
+    /// A handler panicked, or saving did: what it has is not to be trusted.
+    InError,
+}
+
+crate::types::binary::binary_enum!(Left { 0 = Saved(state), 1 = Nothing, 2 = InError });
+
 impl SavedState {
     /// The most bytes of a state. What is larger is not kept, and its strategy begins afresh: a start must stay fast.
     pub const BYTES_MAX: usize = 1 << 20;

@@ -29,6 +29,8 @@ pub struct StrategyTemplate {
     instrument: InstrumentId,
     order_quantity: Quantity,
     average: Sma,
+    /// When the newest bar began that is in the average.
+    counted: Timestamp,
     buy: Quoter,
     sell: Quoter,
 }
@@ -53,21 +55,46 @@ impl Strategy for StrategyTemplate {
             instrument: instrument.id,
             order_quantity: setup.quantity("order_quantity", instrument, params.order_quantity)?,
             average: Sma::new(params.length),
+            counted: Timestamp::UNKNOWN,
             buy: Quoter::new(instrument.id, Side::Buy, 1_000),
             sell: Quoter::new(instrument.id, Side::Sell, 1_000),
         })
     }
 
-    // The bars of the past are there before the first live event.
+    // What the next start of the engine finds again: whatever serde can write. Without these two it begins afresh each
+    // time. The number is the version of what is saved: a state of another one is not read, and with another text of this
+    // file none is.
+    fn save(&self) -> Option<SavedState> {
+        SavedState::of(1, &(&self.average, self.counted.nanos(), self.buy.save(), self.sell.save()))
+    }
+
+    fn resume(&mut self, state: &SavedState) -> Result<(), FieldError> {
+        let (average, counted_ns, buy, sell): (Sma, u64, SavedQuoter, SavedQuoter) = state.read(1)?;
+        // Parameters may have changed since.
+        if average.length() == self.average.length() {
+            (self.average, self.counted) = (average, Timestamp::from_nanos(counted_ns));
+        }
+        self.buy.resume(&buy);
+        self.sell.resume(&sell);
+        Ok(())
+    }
+
+    // The bars of the past are there before the first live event. Where it was resumed, some of them are in the average.
     fn on_start(&mut self, context: &mut Context) -> Handled {
-        for bar in context.bars(self.instrument) {
+        let bars = context.bars_since(self.instrument, self.counted).unwrap_or_else(|| {
+            self.average = Sma::new(self.average.length());
+            context.bars(self.instrument)
+        });
+        for bar in bars {
             self.average.update(price_to_float(bar.close));
+            self.counted = bar.open_ns;
         }
         Ok(())
     }
 
     fn on_bar(&mut self, context: &mut Context, instrument: InstrumentId, bar: &Bar) -> Handled {
         let close = price_to_float(bar.close);
+        self.counted = bar.open_ns;
         let (Some(average), Some(&quote)) = (self.average.update(close), context.quote(instrument)) else {
             return Ok(());
         };

@@ -1,6 +1,7 @@
 //! A test kit for strategies: the real shard on lanes in memory, and the test in the place of feed, risk and venue.
 
 use super::runner::{Instance, InstanceSummary, Shard, ShardConfig, ShardLanes};
+use super::saved::{Left, SavedState};
 use super::{FieldError, Setup, Strategy};
 use crate::metrics::{ShardCounters, Shared};
 use crate::pipeline::clock::Clock;
@@ -63,6 +64,7 @@ pub struct Kit {
     is_risk: bool,
     position: PositionState,
     bar_interval_ms: u64,
+    epoch: u32,
     heartbeats: u64,
 }
 
@@ -89,19 +91,44 @@ impl Kit {
     /// # Errors
     /// What the strategy says of the parameters.
     pub fn try_of<S: Strategy>(params: &S::Params) -> Result<Self, FieldError> {
+        Self::begun::<S>(params, None, 1)
+    }
+
+    fn begun<S: Strategy>(params: &S::Params, state: Option<&SavedState>, epoch: u32) -> Result<Self, FieldError> {
         let instruments = [btcusdt().1];
         let (capital, bar_interval_ms) = (Money(10_000 * 10i128.pow(18)), Some(1_000));
         let setup = Setup { strategy: Self::STRATEGY, instruments: &instruments, capital, bar_interval_ms };
+        let mut strategy = S::new(params, &setup)?;
+        if let Some(state) = state {
+            strategy.resume(state)?;
+        }
         let instance = Instance {
             id: Self::STRATEGY,
             name: S::METADATA.kind.to_owned(),
-            strategy: Box::new(S::new(params, &setup)?),
+            strategy: Box::new(strategy),
             instruments: vec![Self::INSTRUMENT],
             bar_interval_ms,
             capital,
             is_quarantined: false,
         };
-        Self::with(vec![instance], Room::default()).map_err(|errors| FieldError::new("", format!("{errors:?}")))
+        let kit = Self::with_epoch(vec![instance], Room::default(), epoch);
+        kit.map_err(|errors| FieldError::new("", format!("{errors:?}")))
+    }
+
+    /// The engine starts again: a new instance takes up what this one saved. What works at the venue still does, and is told.
+    ///
+    /// # Errors
+    /// Where there is nothing saved, or the strategy refuses it.
+    pub fn restarted<S: Strategy>(mut self, params: &S::Params) -> Result<Self, FieldError> {
+        self.poll();
+        let left = self.shard.leave().into_iter().next();
+        let Some((_, Left::Saved(state))) = left else { return Err(FieldError::new("state", "nothing was saved")) };
+        let mut kit = Self::begun::<S>(params, Some(&state), self.epoch + 1)?;
+        (kit.now, kit.open, kit.replaces, kit.position) = (self.now, self.open, self.replaces, self.position);
+        for update in kit.open.clone() {
+            kit.update(OrderUpdate { position: kit.position, ..update });
+        }
+        Ok(kit)
     }
 
     /// Several instances, with this much room in the lanes.
@@ -109,6 +136,10 @@ impl Kit {
     /// # Errors
     /// What the shard says of them.
     pub fn with(instances: Vec<Instance>, room: Room) -> Result<Self, Vec<FieldError>> {
+        Self::with_epoch(instances, room, 1)
+    }
+
+    fn with_epoch(instances: Vec<Instance>, room: Room, epoch: u32) -> Result<Self, Vec<FieldError>> {
         let start = Timestamp::from_millis(1_000_000);
         let (commands, commands_in) = lane(16);
         let (updates, updates_in) = lane(256);
@@ -127,7 +158,7 @@ impl Kit {
             notices: notices_out,
         };
         let clock = Clock::virtual_at(start);
-        let config = ShardConfig { name: "shard", epoch: 1, handler_budget_ns: 1_000_000, clock };
+        let config = ShardConfig { name: "shard", epoch, handler_budget_ns: 1_000_000, clock };
         let counters = Shared::<ShardCounters>::default();
         let bar_interval_ms = instances.iter().filter_map(|instance| instance.bar_interval_ms).min().unwrap_or(1_000);
         let shard = Shard::new(config, &btcusdt().0, instances, lanes, counters.clone())?;
@@ -149,6 +180,7 @@ impl Kit {
             is_risk: true,
             position: PositionState::default(),
             bar_interval_ms,
+            epoch,
             heartbeats: 0,
         })
     }

@@ -17,13 +17,20 @@
     reason = "tests fail by panicking"
 )]
 
+mod full_disk;
+#[path = "../rewriting/mod.rs"]
+mod rewriting;
+mod snapshots;
+
+use gannet::backtest::Blob;
 use gannet::journal::{Disk, FolderDisk, RISK_STAGE, Reader, crash};
 use gannet::types::{Binary, Event};
+use rewriting::{Written, rewrite};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,6 +80,7 @@ fn exchange(folder: &Path) -> (Process, String) {
 
 struct Drill {
     folder: tempfile::TempDir,
+    journal: PathBuf,
     _exchange: Process,
     address: String,
 }
@@ -81,18 +89,14 @@ impl Drill {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (exchange, address) = exchange(folder.path());
-        Self { folder, _exchange: exchange, address }
-    }
-
-    fn journal(&self) -> std::path::PathBuf {
-        self.folder.path().join("journal")
+        Self { journal: folder.path().join("journal"), folder, _exchange: exchange, address }
     }
 
     fn engine(&self, time: &str) -> Command {
         let mut command = gannet();
         command
             .args(["demo", "--json", "--for", time, "--exchange", &self.address, "--journal"])
-            .arg(self.journal())
+            .arg(&self.journal)
             .stdin(Stdio::null());
         command
     }
@@ -116,14 +120,21 @@ impl Drill {
     }
 
     fn replay(&self) -> Value {
-        let output = gannet().args(["replay", "--json"]).arg(self.journal()).output().unwrap();
+        let output = gannet().args(["replay", "--json"]).arg(&self.journal).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+        let replay: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+        // A gateway's always, whatever was killed when.
+        let gateway = replay["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == "gateway-0");
+        let is_whole =
+            |stage: &Value| stage["replayed"] == stage["records"] && stage["stopped"] == serde_json::json!([]);
+        assert!(gateway.is_some_and(is_whole), "{replay}");
+        replay
     }
 
     /// The ids under which orders were sent, over all engine starts: how many, and none twice.
     fn order_ids(&self) -> usize {
-        let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(self.journal()));
+        let disk: Arc<dyn Disk> = Arc::new(FolderDisk::existing(self.journal.clone()));
         let mut reader = Reader::open(disk, 0).unwrap().expect("a journal");
         let mut ids = BTreeSet::new();
         while let Some((at, record)) = reader.next().unwrap() {
@@ -227,6 +238,55 @@ fn whenever_it_is_killed_it_goes_on_from_its_journal() {
     );
 }
 
+/// How each strategy began, by name.
+fn beginnings(output: &Output) -> Vec<(String, Value)> {
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}{errors}");
+    let summary: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(summary["venue_agrees"], true, "{summary}");
+    let strategies = summary["strategies"].as_array().unwrap();
+    strategies
+        .iter()
+        .map(|strategy| (strategy["name"].as_str().unwrap().to_owned(), strategy["began"].clone()))
+        .collect()
+}
+
+#[test]
+fn strategies_find_what_they_had_come_to_and_an_edited_one_begins_afresh() {
+    let drill = Drill::new();
+    let how =
+        |output: &Output| beginnings(output).into_iter().map(|(_, began)| began["how"].clone()).collect::<Vec<_>>();
+    assert_eq!(how(&drill.run("3s")), ["new", "new"]);
+    assert_eq!(how(&drill.run("1s")), ["resumed", "resumed"]);
+    drill.kill_after(0, Duration::from_secs(6));
+    let after_crash = beginnings(&drill.run("1s"));
+    for (name, began) in &after_crash {
+        // It is replayed, unless the machine was so busy that market data was left out.
+        let is_gap = began["because"].as_str().is_some_and(|because| because.contains("lacks market data"));
+        assert!(began["how"] == "resumed" || is_gap, "{name}: {began}");
+    }
+    let replay = drill.replay();
+    assert_eq!(replay["identical"], true, "{replay}");
+
+    // One engine start alone in its journal, of a program that had another file of the maker.
+    let drill = Drill::new();
+    assert_eq!(how(&drill.run("3s")), ["new", "new"]);
+    let (journal, before) = (drill.journal.clone(), drill.folder.path().join("before"));
+    std::fs::rename(&journal, &before).unwrap();
+    rewrite(&before, &journal, |written| {
+        if let Written::Blob(_, blob) = written
+            && let Blob::Start(start) = blob.as_mut()
+        {
+            start.shards[0][0].file_hash[0] ^= 1;
+        }
+    });
+    std::fs::rename(before.join("data"), journal.join("data")).unwrap();
+    let began = beginnings(&drill.run("2s"));
+    assert_eq!(began[0].1["how"], "afresh", "{began:?}");
+    assert!(began[0].1["because"].as_str().unwrap().contains("edited"), "{began:?}");
+    assert_eq!(began[1].1["how"], "resumed", "{began:?}");
+}
+
 #[test]
 fn a_second_engine_on_the_same_journal_is_refused() {
     let drill = Drill::new();
@@ -234,7 +294,7 @@ fn a_second_engine_on_the_same_journal_is_refused() {
     let first = drill.engine("600s").stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
     let first = Process(first);
     let started = Instant::now();
-    while !drill.journal().join("segment-0000000001.log").exists() {
+    while !drill.journal.join("segment-0000000001.log").exists() {
         assert!(started.elapsed() < PATIENCE, "{}", std::fs::read_to_string(&log).unwrap());
         std::thread::sleep(Duration::from_millis(20));
     }

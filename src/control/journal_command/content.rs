@@ -3,12 +3,13 @@
 use super::fields::Kind;
 use super::text::{Value, Writer};
 use super::words::Words;
-use crate::backtest::Blob;
+use crate::backtest::{Blob, InstanceStart};
 use crate::control::instants::rfc3339;
 use crate::journal::{BLOB_KIND, BYTES_VERSION, JournalStage, Position, RECOVERED_TORN, Record, Stamp};
+use crate::strategy::saved::{Left, SavedState};
 use crate::types::{
     Binary, ClientOrderId, Event, GatewayMessage, Instrument, InstrumentId, Order, Price, Quantity, ReportKind,
-    RiskCommand, Side, Timestamp,
+    RiskCommand, Side, StrategyId, Timestamp,
 };
 
 /// The largest payload that is put together from its parts.
@@ -155,7 +156,7 @@ impl Decoded {
     pub(super) fn heading(&self) -> String {
         let (stage, sequence) = (stage_name(self.stamp.stage), self.stamp.stage_seq);
         let at = rfc3339(Timestamp::from_nanos(self.stamp.mono_ns));
-        format!("{:>9} {stage:<7} {sequence:>9} {at} {:<12}", self.position.seq, self.content.kind())
+        format!("{:>9} {stage:<9} {sequence:>9} {at} {:<12}", self.position.seq, self.content.kind())
     }
 
     /// Whether it concerns this order.
@@ -243,6 +244,7 @@ impl Kind for Content {
             Self::Blob(Blob::Start(_)) => "engine_start",
             Self::Blob(Blob::Limits(_)) => "limits",
             Self::Blob(Blob::Override(_)) => "override",
+            Self::Blob(Blob::Left(_)) => "strategies_left",
             Self::Part { .. } => "part",
             Self::Torn { .. } => "torn_end",
             Self::Unknown { .. } => "unknown",
@@ -260,6 +262,7 @@ impl Kind for Content {
                 writer.field("restored_orders", &start.facts.as_ref().map(|facts| facts.orders.len()));
                 writer.field("venues", &start.names.venues);
                 writer.field("strategies", &start.names.strategies);
+                writer.field("instances", &start.shards.concat());
                 writer.field("instruments", &start.config.instruments.iter().copied().collect::<Vec<_>>());
             }
             Self::Blob(Blob::Limits(limits)) => writer.field("version", &limits.version),
@@ -272,6 +275,7 @@ impl Kind for Content {
                 writer.field("requester", &entry.requester);
                 writer.field("approver", &entry.approver);
             }
+            Self::Blob(Blob::Left(left)) => writer.field("strategies", left),
             Self::Part { follow, bytes } => {
                 writer.field("follow", follow);
                 writer.field("bytes", bytes);
@@ -287,6 +291,36 @@ impl Kind for Content {
                 writer.field("bytes", bytes);
             }
         }
+    }
+}
+
+/// What an instance began with.
+impl Value for InstanceStart {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.object(|writer| {
+            writer.field("strategy", &self.id);
+            writer.field("kind", &self.kind);
+            writer.field("file_hash", &format!("{:032x}", u128::from_be_bytes(self.file_hash)));
+            writer.field("params", &self.params);
+            writer.field("is_resumed", &self.resumed.is_some());
+        });
+    }
+}
+
+/// What an instance left behind: of a state, its version and how long it is.
+impl Value for (StrategyId, Left) {
+    fn write(&self, writer: &mut Writer<'_>) {
+        let (state, saved) = match &self.1 {
+            Left::Saved(saved) => ("saved", Some(saved)),
+            Left::Nothing => ("none", None),
+            Left::InError => ("in_error", None),
+        };
+        writer.object(|writer| {
+            writer.field("strategy", &self.0);
+            writer.field("state", &state);
+            writer.field("version", &saved.map(SavedState::version));
+            writer.field("bytes", &saved.map(SavedState::bytes));
+        });
     }
 }
 
@@ -332,7 +366,7 @@ mod tests {
     use super::*;
     use crate::journal::{COLD_STAGE, JOURNAL_STAGE, RISK_STAGE};
     use crate::risk::Override;
-    use crate::types::{CancelIntent, DenialReason, StrategyId};
+    use crate::types::{CancelIntent, DenialReason};
 
     fn record(stage: u16, kind: u16, payload: &[u8]) -> (Position, Record<'_>) {
         let entry = Stamp { stage, kind, version: BYTES_VERSION, ..Stamp::default() };

@@ -258,8 +258,8 @@ pub(super) struct Rig {
     budgets: Vec<String>,
     pipe: usize,
     is_byte_by_byte: bool,
-    start: GatewayStart,
-    instruments: Arc<Instruments>,
+    pub(super) start: GatewayStart,
+    pub(super) instruments: Arc<Instruments>,
     drain: Drain,
     /// Everything that it wrote down.
     pub(super) entries: Vec<Entry>,

@@ -66,7 +66,7 @@ fn identity(epoch: u32) -> Identity {
 }
 
 fn options() -> ScanOptions {
-    ScanOptions { engine_id: Some(ENGINE), schemas: vec![77], after_seq: Some(0) }
+    ScanOptions { engine_id: Some(ENGINE), schemas: vec![77], after_seq: Some(0), after_chain: None }
 }
 
 /// Records by their sequence, the journal's own left out.

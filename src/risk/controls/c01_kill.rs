@@ -5,7 +5,7 @@ use crate::risk::kill::KillScope;
 use crate::types::{Denial, DenialReason};
 
 /// `observed`: the generation of the kill switch.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if !facts.kills.has(KillScope::Engine) {
         return Ok(());

@@ -5,7 +5,7 @@ use crate::risk::kill::KillScope;
 use crate::types::{Denial, DenialReason};
 
 /// From the narrowest scope to the widest; that of the engine is C01. `observed`: the generation of the kill switch.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     if facts.kills.has(KillScope::Strategy(order.strategy)) {

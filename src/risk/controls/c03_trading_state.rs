@@ -6,7 +6,7 @@ use crate::types::{Denial, DenialReason, Side, TradingState};
 
 /// `limit` and `observed` of a reduce-only denial: the quantity that could still be reduced, and the order's (of one that
 /// excludes the order whose place it takes, what it has more than that one).
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     match facts.trading_state.max(facts.instrument_state) {

@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason, SessionState};
 
 /// The gateway is ready only when it has reconciled; risk counts the rounds itself. `limit` and `observed`: the numbers of
 /// [`SessionState`]s, `Reconciling` where the round is missing.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     match facts.session {
         Some(SessionState::Ready) if !facts.is_reconciled => {

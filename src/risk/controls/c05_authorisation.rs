@@ -3,7 +3,7 @@
 use super::{Facts, deny};
 use crate::types::{Denial, DenialReason};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     match facts.permission {
         Some(permission) if permission.covers(&facts.intent.order) => Ok(()),

@@ -4,7 +4,7 @@ use super::{Facts, deny};
 use crate::risk::Restriction;
 use crate::types::{Denial, DenialReason, Side};
 
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     match (facts.instrument_limits.restriction, facts.intent.order.side) {
         (Restriction::None, _) | (Restriction::Buys, Side::Sell) | (Restriction::Sells, Side::Buy) => Ok(()),

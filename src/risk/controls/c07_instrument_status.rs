@@ -4,7 +4,7 @@ use super::{Facts, deny};
 use crate::types::{Denial, DenialReason, InstrumentStatus};
 
 /// `observed`: the number of the [`InstrumentStatus`].
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let status = facts.instrument.map_or(InstrumentStatus::Unknown, |instrument| instrument.status);
     match status {

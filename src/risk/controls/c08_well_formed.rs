@@ -5,7 +5,7 @@ use super::{Facts, deny};
 use crate::types::{Denial, DenialReason, Instrument, Money, Order, OrderType, Price, Quantity, TimeInForce};
 
 /// `limit` and `observed` are the bound that is broken and the field that breaks it, in the field's unit.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     let Some(instrument) = facts.instrument else {

@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason};
 
 /// A strategy's ids only ever grow (epoch first, then sequence), so the largest is all that must be remembered.
 /// `limit` and `observed`: that one and the order's.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let id = facts.intent.order.client_order_id;
     if id > facts.last_id {

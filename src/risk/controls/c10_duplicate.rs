@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason};
 
 /// The same is: of this strategy, in instrument, side, type, prices and quantity. Orders that were denied do not count.
 /// `limit` and `observed`: how many may come within the window, and the how-manieth this one is.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (window, limit) = (facts.strategy_limits.duplicate_window_ns, facts.strategy_limits.max_duplicates);
     if window == 0 || limit == 0 {

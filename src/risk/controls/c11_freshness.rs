@@ -4,7 +4,7 @@ use super::{Facts, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are ages in nanoseconds. Data of an unknown instant is as old as can be.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let limit = i128::from(facts.instrument_limits.max_data_age_ns);
     if limit <= 0 {

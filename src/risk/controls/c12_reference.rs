@@ -4,7 +4,7 @@ use super::{Facts, deny};
 use crate::types::{Denial, DenialReason};
 
 /// The reference is the mid of a two-sided, uncrossed top of book. `limit` and `observed`: bid and ask.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let stamp = &facts.intent.stamp;
     if stamp.bid.0 > 0 && stamp.bid < stamp.ask {

@@ -9,7 +9,7 @@ use crate::types::{Denial, DenialReason};
 /// A stop order meets the market at its stop price. That may be as far from the mid as the passive collar allows, to
 /// either side; and it is the reference of what the order pays then: its limit price, or its worst price.
 /// `limit` and `observed` are basis points, the observed ones rounded up.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     let stamp = &facts.intent.stamp;
@@ -38,10 +38,11 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         }
     }
     let beyond = (2 * i128::from(price.0) - reference) * i128::from(order.side.sign());
-    if beyond * BPS > reference * collar {
-        return deny(DenialReason::PriceCollar, collar, bps_of(beyond, reference));
-    }
-    if -beyond * BPS > reference * passive {
+    if beyond > 0 {
+        if beyond * BPS > reference * collar {
+            return deny(DenialReason::PriceCollar, collar, bps_of(beyond, reference));
+        }
+    } else if -beyond * BPS > reference * passive {
         return deny(DenialReason::PriceTooFar, passive, bps_of(-beyond, reference));
     }
     Ok(())

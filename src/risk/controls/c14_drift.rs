@@ -7,7 +7,7 @@ use crate::types::{Denial, DenialReason, Side};
 /// the lowest mid at which any order of ours in the instrument was approved within the window, and that of a sell
 /// against the highest. A stop order moves nothing before the market has moved to it: C13 alone judges its prices.
 /// `limit` and `observed` are basis points, the observed ones rounded up.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (limit, window) = (i128::from(facts.instrument_limits.max_drift_bps), facts.instrument_limits.drift_window_ns);
     if limit <= 0 || window == 0 {
@@ -21,8 +21,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     // A market order without a worst price was denied by C13.
     let Some(price) = facts.terms.worst_price else { return Ok(()) };
     let from = match order.side {
-        Side::Buy => lowest,
-        Side::Sell => highest,
+        Side::Buy => i128::from(lowest),
+        Side::Sell => i128::from(highest),
     };
     // Prices are 64 bits and basis points 32: nothing here leaves 128.
     let walked = (2 * i128::from(price.0) - from) * i128::from(order.side.sign());

@@ -5,7 +5,7 @@ use crate::risk::MarketOrders;
 use crate::types::{Denial, DenialReason, Instrument, Order, OrderType, Price, Side, TimeInForce};
 
 /// A stop order without a limit price becomes a market order, so the policy is for it too.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if is_unlimited(&facts.intent.order) && facts.instrument_limits.market_orders == MarketOrders::Deny {
         return deny(DenialReason::MarketOrderNotAllowed, 0, 1);

@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are quantities, or basis points of the visible depth or the day's volume, the observed ones
 /// rounded up. Where the volume is not known, there is nothing to be a share of.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let quantity = i128::from(facts.intent.order.quantity.0);
     let limit = i128::from(facts.limits.max_order_quantity.0);

@@ -4,7 +4,7 @@ use super::{Facts, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// At the order's worst price. `limit` and `observed` are [`Money`](crate::types::Money).
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let limit = facts.limits.max_order_notional.0;
     if limit <= 0 {

@@ -7,19 +7,19 @@ use crate::types::{Denial, DenialReason, Quantity};
 /// `limit` and `observed` are quantities: how far long (of a buy) or short (of a sell) it may be and would be. First
 /// the strategy's own position, then that of all strategies together. An order that excludes the one whose place it
 /// takes counts as far as it goes beyond that one.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     within(facts, facts.exposure, facts.limits.max_position)?;
     within(facts, facts.instrument_exposure, facts.instrument_limits.max_position)
 }
 
-#[inline]
+#[inline(always)]
 fn within(facts: &Facts<'_>, exposure: &Exposure, limit: Quantity) -> Result<(), Denial> {
     let limit = i128::from(limit.0);
     if limit <= 0 {
         return unconfigured(limit, 18);
     }
-    let worst = exposure.worst(facts.intent.order.side).saturating_add(facts.added());
+    let worst = exposure.worst(facts.intent.order.side) + facts.added();
     if worst <= limit {
         return Ok(());
     }

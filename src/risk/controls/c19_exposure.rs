@@ -1,58 +1,54 @@
 //! C19: what all positions of the account are worth in its currency, each at its worst end.
 
 use super::{Facts, deny, unconfigured};
-use crate::portfolio::{Rate, RateError, Rounding};
+use crate::portfolio::{RateError, Rounding};
 use crate::risk::worth::Worth;
-use crate::types::{Denial, DenialReason, Money, Side};
+use crate::types::{Denial, DenialReason, Money};
 
 /// `limit` and `observed` are [`Money`] in the account's currency, for `STALE_FX` ages in nanoseconds. Gross is the sum of
 /// the sizes of all worst ends; an order that does not add to it passes. Net is the sum of all upper ends for a buy, of
 /// all lower ends for a sell, as one moves only the one and one only the other.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (limits, finances, order) = (facts.account_limits, &facts.finances, &facts.intent.order);
-    for limit in [limits.max_gross.0, limits.max_net.0, i128::from(limits.max_rate_age_ns)] {
-        if limit <= 0 {
-            return unconfigured(limit, 19);
-        }
+    let (gross_max, net_max, age_ns_max) = (limits.max_gross, limits.max_net, limits.max_rate_age_ns);
+    if gross_max <= Money::ZERO || net_max <= Money::ZERO || age_ns_max == 0 {
+        let first = if gross_max <= Money::ZERO { gross_max } else { net_max.min(Money::ZERO) };
+        return unconfigured(first.0, 19);
     }
     let Some(instrument) = facts.instrument else {
         return deny(DenialReason::UnknownInstrument, 0, order.instrument.0);
     };
-    let mut exposure = *facts.instrument_exposure;
-    exposure.add(order.side, facts.added());
-    let after = Worth::of(&exposure, finances.price, instrument);
+    let (before, side) = (&finances.market, order.side);
+    let after = before.with(side, facts.instrument_exposure.worst(side) + facts.added(), finances.unit);
+    let (gross_before, gross_after) = (before.gross(), after.gross());
     let (mut gross, mut net) = (Money::ZERO, Money::ZERO);
     for worth in finances.account {
-        let is_own = worth.asset == instrument.quote;
-        let worth = if is_own { worth.moved(&finances.market, &after) } else { *worth };
-        if !is_own && worth.gross == Money::ZERO {
+        let (mut size, mut end) = (worth.gross, worth.end(side));
+        if worth.asset == instrument.quote {
+            // All are within their bounds, as in `QuoteWorth::moved`.
+            size = Money(size.0 - gross_before.0 + gross_after.0);
+            end = Money(end.0 - before.end(side).0 + after.end(side).0);
+        } else if size == Money::ZERO {
             continue;
         }
-        let rate = match finances.rates.fresh(worth.asset, facts.now, limits.max_rate_age_ns) {
-            Ok(rate) => rate,
-            Err(error) => return stale(limits.max_rate_age_ns, error),
+        let value = |amount| match finances.rates.value(amount, worth.asset, facts.now, age_ns_max, Rounding::Up) {
+            // What does not fit is past every limit.
+            Err(RateError::Overflow) => Ok(Worth::MAX),
+            other => other,
         };
-        let end = match order.side {
-            Side::Buy => worth.long,
-            Side::Sell => Money(worth.short.0.saturating_neg()),
-        };
-        gross = gross.saturating_add(in_currency(&rate, worth.gross));
-        net = net.saturating_add(in_currency(&rate, end));
+        match (value(size), value(end)) {
+            (Ok(size), Ok(end)) => (gross, net) = (gross.saturating_add(size), net.saturating_add(end)),
+            (Err(error), _) | (_, Err(error)) => return stale(age_ns_max, error),
+        }
     }
-    let adds = after.gross() > finances.market.gross() || after.gross() >= Worth::MAX;
-    if gross > limits.max_gross && adds {
-        return deny(DenialReason::MaxGross, limits.max_gross.0, gross.0);
+    if gross > gross_max && (gross_after > gross_before || gross_after >= Worth::MAX) {
+        return deny(DenialReason::MaxGross, gross_max.0, gross.0);
     }
-    if net > limits.max_net {
-        return deny(DenialReason::MaxNet, limits.max_net.0, net.0);
+    if net > net_max {
+        return deny(DenialReason::MaxNet, net_max.0, net.0);
     }
     Ok(())
-}
-
-/// Rounded against the order; what does not fit is past every limit.
-fn in_currency(rate: &Rate, amount: Money) -> Money {
-    rate.apply(amount, Rounding::Up).unwrap_or(Worth::MAX)
 }
 
 /// The denial for want of a rate: how old it may be and is, or the end of the range where there is none.
@@ -83,7 +79,7 @@ mod tests {
         case.instrument_exposure = held;
         case.account_limits.max_gross = Money(gross * UNIT);
         case.account_limits.max_net = Money(net * UNIT);
-        let market = Worth::of(&held, Price(10_000), &case.instrument);
+        let market = Worth::of(&held, Worth::unit(Price(10_000), &case.instrument));
         case.market = market;
         case.account = vec![QuoteWorth { asset: AssetId(1), ..QuoteWorth::default() }.moved(&Worth::NONE, &market)];
         case
@@ -155,7 +151,7 @@ mod tests {
         case.rates = Rates::NONE;
         assert_eq!(case.with(super::check), denied(DenialReason::StaleFx, case.account_limits.max_rate_age_ns.into(), i128::MAX));
         let mut case = self::case(Side::Buy, exposure(i64::MAX, i64::MAX, 0), 1_000, 1_000);
-        case.price = Price(i64::MAX);
+        case.unit = Worth::unit(Price(i64::MAX), &case.instrument);
         case.intent.order.quantity = Quantity(i64::MAX);
         let verdict = case.with(super::check).expect_err("far past it");
         assert_eq!(verdict.reason, DenialReason::MaxGross);

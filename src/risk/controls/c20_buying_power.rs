@@ -1,13 +1,13 @@
 //! C20: the account has what the order could cost, and the strategy may use so much.
 
-use super::{Facts, Replaced, deny, unconfigured};
+use super::{Facts, deny, unconfigured};
 use crate::types::{Denial, DenialReason, Money, Quantity, Side};
 
 /// A buy pays at most its worst price in the quote asset, a sell its quantity of the base asset. First against what the
 /// account has free of that, then against the strategy's allocation in the instrument. What the order whose place it takes
 /// holds back counts as free where only one of the two can fill. `limit` and `observed` are [`Money`]: what is free and
 /// what is needed, or what is allotted and what would be used at worst.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (order, finances) = (&facts.intent.order, &facts.finances);
     let Some(instrument) = facts.instrument else {
@@ -16,14 +16,19 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let Some(notional) = facts.terms.notional else {
         return deny(DenialReason::NotionalOverflow, finances.free.0, i128::MAX);
     };
-    // What fits when it was reserved fits still.
-    let replaced = facts.replaced.filter(Replaced::is_exclusive);
-    let (price, quantity) = replaced.map(|replaced| (replaced.record.worst_price, replaced.record.reserve)).unwrap_or_default();
-    let released_notional = instrument.notional(price, quantity).unwrap_or_default();
     let base = |quantity: Quantity| Money::from_scaled(quantity.0, instrument.quantity_precision);
+    // What fits when it was reserved fits still.
+    let (mut released_notional, mut released_quantity) = (Money::ZERO, Quantity::ZERO);
+    if let Some(replaced) = facts.replaced.as_ref().filter(|replaced| replaced.is_exclusive()) {
+        released_quantity = replaced.record.reserve;
+        released_notional = instrument.notional(replaced.record.worst_price, released_quantity).unwrap_or_default();
+    }
     let (needed, released) = match order.side {
         Side::Buy => (notional, released_notional),
-        Side::Sell => (base(order.quantity).unwrap_or(Money(i128::MAX)), base(quantity).unwrap_or_default()),
+        Side::Sell => (
+            base(order.quantity).unwrap_or(Money(i128::MAX)),
+            if released_quantity == Quantity::ZERO { Money::ZERO } else { base(released_quantity).unwrap_or_default() },
+        ),
     };
     let free = finances.free.saturating_add(released);
     if needed > free {

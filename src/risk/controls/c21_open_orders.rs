@@ -7,23 +7,14 @@ use crate::types::{ClientOrderId, Denial, DenialReason, Money};
 /// Orders of the strategy, then in the instrument, then of the account; `limit` and `observed` are how many, this one
 /// included; one that takes another's place makes no more of them. Then what those in the instrument are worth at their
 /// prices, in its quote asset, less what leaves with the replaced order where only one of the two can fill.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     let open = &facts.open_orders;
     let replaces = order.replaces != ClientOrderId::NONE;
-    for (limit, count) in [
-        (facts.strategy_limits.max_open_orders, open.strategy),
-        (facts.instrument_limits.max_open_orders, open.instrument),
-        (facts.account_limits.max_open_orders, open.account),
-    ] {
-        if limit == 0 {
-            return unconfigured(0, 21);
-        }
-        if count >= limit && !replaces {
-            return deny(DenialReason::MaxOpenOrders, limit, i128::from(count) + 1);
-        }
-    }
+    few(facts.strategy_limits.max_open_orders, open.strategy, replaces)?;
+    few(facts.instrument_limits.max_open_orders, open.instrument, replaces)?;
+    few(facts.account_limits.max_open_orders, open.account, replaces)?;
     let limit = facts.instrument_limits.max_resting_notional.0;
     if limit <= 0 {
         return unconfigured(limit, 21);
@@ -40,6 +31,14 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         Some(worth) if worth.0 > limit => deny(DenialReason::MaxRestingNotional, limit, worth.0),
         Some(_) => Ok(()),
     }
+}
+
+#[inline(always)]
+fn few(limit: u32, count: u32, replaces: bool) -> Result<(), Denial> {
+    if limit == 0 {
+        return unconfigured(0, 21);
+    }
+    if count < limit || replaces { Ok(()) } else { deny(DenialReason::MaxOpenOrders, limit, i128::from(count) + 1) }
 }
 
 /// What leaves with the order whose place this one takes.

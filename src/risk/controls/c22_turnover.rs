@@ -8,13 +8,13 @@ use crate::types::{Denial, DenialReason, Money};
 /// What was traded, what open orders would trade at their worst prices, and this order. The window is counted in seventh
 /// parts: what was traded counts for the window and at most one part more. `limit` and `observed` are [`Money`]
 /// in the account's currency.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (limits, finances, order) = (facts.strategy_limits, &facts.finances, &facts.intent.order);
-    for limit in [limits.max_turnover.0, limits.max_daily_turnover.0, i128::from(limits.turnover_window_ns)] {
-        if limit <= 0 {
-            return unconfigured(limit, 22);
-        }
+    let (window_max, day_max, window_ns) = (limits.max_turnover, limits.max_daily_turnover, limits.turnover_window_ns);
+    if window_max <= Money::ZERO || day_max <= Money::ZERO || window_ns == 0 {
+        let first = if window_max <= Money::ZERO { window_max } else { day_max.min(Money::ZERO) };
+        return unconfigured(first.0, 22);
     }
     let Some(instrument) = facts.instrument else {
         return deny(DenialReason::UnknownInstrument, 0, order.instrument.0);
@@ -28,14 +28,14 @@ pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
         (Ok(open), Ok(new)) => (open, new),
         (Err(error), _) | (_, Err(error)) => return stale(age_ns_max, error),
     };
-    let would_be = |traded: Money| traded.saturating_add(open).saturating_add(new);
-    let window = would_be(results.window_turnover(facts.now, limits.turnover_window_ns));
-    let day = would_be(results.day_turnover());
-    if window > limits.max_turnover {
-        return deny(DenialReason::MaxTurnover, limits.max_turnover.0, window.0);
+    let more = open.saturating_add(new);
+    let window = results.window_turnover(facts.now, window_ns).saturating_add(more);
+    if window > window_max {
+        return deny(DenialReason::MaxTurnover, window_max.0, window.0);
     }
-    if day > limits.max_daily_turnover {
-        return deny(DenialReason::MaxDailyTurnover, limits.max_daily_turnover.0, day.0);
+    let day = results.day_turnover().saturating_add(more);
+    if day > day_max {
+        return deny(DenialReason::MaxDailyTurnover, day_max.0, day.0);
     }
     Ok(())
 }

@@ -6,24 +6,28 @@ use crate::types::{Denial, DenialReason, Money};
 /// A limit that is passed latches, the day's until the next one, the drawdown's until a person sets it back; orders that
 /// reduce the strategy's position pass all the same. `limit` and `observed` are [`Money`] in the account's currency: the
 /// limit, and the loss or drawdown that passed it.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (limits, results) = (facts.strategy_limits, facts.finances.results);
-    for (reason, limit, found, tripped) in [
-        (DenialReason::DailyLossLimit, limits.max_daily_loss, results.loss(), results.loss_tripped()),
-        (DenialReason::MaxDrawdown, limits.max_drawdown, results.drawdown(), results.drawdown_tripped()),
-    ] {
-        if limit <= Money::ZERO {
-            return unconfigured(limit.0, 23);
-        }
-        if tripped.is_none() && found <= limit {
-            continue;
-        }
-        if !facts.is_reducing() {
-            return deny(reason, limit.0, tripped.map_or(found, |tripped| tripped.max(found)).0);
-        }
+    within(facts, DenialReason::DailyLossLimit, limits.max_daily_loss, results.loss(), results.loss_tripped())?;
+    within(facts, DenialReason::MaxDrawdown, limits.max_drawdown, results.drawdown(), results.drawdown_tripped())
+}
+
+#[inline(always)]
+fn within(
+    facts: &Facts<'_>,
+    reason: DenialReason,
+    limit: Money,
+    found: Money,
+    tripped: Option<Money>,
+) -> Result<(), Denial> {
+    if limit <= Money::ZERO {
+        return unconfigured(limit.0, 23);
     }
-    Ok(())
+    if (tripped.is_none() && found <= limit) || facts.is_reducing() {
+        return Ok(());
+    }
+    deny(reason, limit.0, tripped.map_or(found, |tripped| tripped.max(found)).0)
 }
 
 #[cfg(test)]

@@ -4,22 +4,24 @@ use super::{Facts, Rate, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are messages: what orders may use of the burst, and what would be in use with this one.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     within(&facts.strategy_rate)?;
     within(&facts.instrument_rate)?;
     within(&facts.venue_rate)
 }
 
-#[inline]
+#[inline(always)]
 fn within(rate: &Rate<'_>) -> Result<(), Denial> {
-    let burst = i128::from(rate.limit.burst);
-    if rate.limit.per_second == 0 || burst == 0 {
+    if rate.limit.per_second == 0 || rate.limit.burst == 0 {
         return unconfigured(0, 24);
     }
-    if rate.left > u64::from(rate.limit.cancel_reserve) {
-        return Ok(());
-    }
+    if rate.left > u64::from(rate.limit.cancel_reserve) { Ok(()) } else { used_up(rate) }
+}
+
+#[cold]
+fn used_up(rate: &Rate<'_>) -> Result<(), Denial> {
+    let burst = i128::from(rate.limit.burst);
     deny(DenialReason::RateLimit, burst - i128::from(rate.limit.cancel_reserve), burst - i128::from(rate.left) + 1)
 }
 

@@ -5,20 +5,22 @@ use crate::types::{Denial, DenialReason};
 
 /// Request weight first, then orders, as the venue counted them last. `limit` and `observed`: what we may use of its
 /// limit, and what is used. A limit that the venue does not state cannot be held.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let percent = facts.account_limits.max_budget_percent;
     if percent == 0 {
         return unconfigured(0, 25);
     }
-    for (used, limit) in facts.budget.used(facts.now) {
-        // Two u32 multiplied fit 64 bits.
-        let ours = u64::from(limit) * u64::from(percent);
-        if limit > 0 && u64::from(used) * 100 >= ours {
-            return deny(DenialReason::VenueBudget, ours / 100, used);
-        }
-    }
-    Ok(())
+    let [weight, orders] = facts.budget.used(facts.now);
+    within(weight, percent)?;
+    within(orders, percent)
+}
+
+#[inline(always)]
+fn within((used, limit): (u32, u32), percent: u32) -> Result<(), Denial> {
+    // Two u32 multiplied fit 64 bits.
+    let ours = u64::from(limit) * u64::from(percent);
+    if limit == 0 || u64::from(used) * 100 < ours { Ok(()) } else { deny(DenialReason::VenueBudget, ours / 100, used) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason};
 
 /// A strategy that came to its limit enters nothing more, in any instrument or direction, until it is reset; orders that
 /// reduce its position pass. `limit` and `observed`: entries in a row, this one included.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let limit = facts.strategy_limits.max_repeat_executions;
     if limit == 0 {

@@ -7,7 +7,7 @@ use crate::types::{Denial, DenialReason};
 /// Orders, replaces and cancels of the strategy within the window, this order included, for each of its fills; before
 /// the first fill as if there had been one. The free messages pass whatever the ratio. Where it is high, but not over
 /// the limit, people are told. `limit` and `observed` are messages for each fill, rounded up.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let limits = facts.strategy_limits;
     if limits.ratio_window_ns == 0 || limits.max_order_to_trade == 0 || limits.alert_order_to_trade == 0 {

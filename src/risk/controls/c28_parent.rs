@@ -8,7 +8,7 @@ use crate::types::{Denial, DenialReason};
 /// what its parts have filled and may still fill with this one. Where the first part said another quantity they are that
 /// one and this one's; where it was in another instrument or on the other side, where the larger order was forgotten, and
 /// where no more can be remembered, nothing of it may be had: `limit` is zero.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let order = &facts.intent.order;
     let wanted = order.parent_quantity.0;

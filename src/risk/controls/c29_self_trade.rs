@@ -6,7 +6,7 @@ use crate::types::{Denial, DenialReason, Side};
 /// Over all strategies of the account and orders of it that are not ours, whether they rest, are on their way, are
 /// being canceled, or nobody knows. `limit` and `observed` are prices: our own order's, and the worst that this one may
 /// trade at. A stop order trades only when it is triggered, and is not judged before.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let Some(own) = facts.opposing else { return Ok(()) };
     let order = &facts.intent.order;

@@ -7,7 +7,7 @@ use crate::types::{ClientOrderId, Denial, DenialReason, OrderStatus};
 /// order's (`PendingReplace` too where another replacement, before or after it, is not settled); -1 where there is no such
 /// order of this strategy, instrument, side and parent. Of `AMEND_BELOW_FILLED` they are quantities: what is filled, and
 /// what was wanted in all.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if facts.intent.order.replaces == ClientOrderId::NONE { Ok(()) } else { replacement(facts) }
 }

@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason};
 
 /// It stays so until a person resets it; orders that reduce the position pass. `limit` and `observed` are fills within a
 /// second, or basis points, when it tripped.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (limits, breakers) = (facts.strategy_limits, facts.strategy_breakers);
     if limits.max_fills_per_second == 0 || limits.max_fill_slippage_bps == 0 {

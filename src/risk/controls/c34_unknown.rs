@@ -4,7 +4,7 @@ use super::{Facts, deny, unconfigured};
 use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are orders in doubt at the account, or how long the oldest has been, in ns.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let (most, age_max) = (facts.account_limits.max_unknown, facts.account_limits.max_unknown_age_ns);
     if most == 0 || age_max == 0 {

@@ -5,7 +5,7 @@ use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are ns between the clocks; after a jump of the wall clock, until the next measurement, how far
 /// it jumped.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let most = facts.account_limits.max_clock_skew_ns;
     if most == 0 {

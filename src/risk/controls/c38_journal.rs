@@ -4,7 +4,7 @@ use super::{Facts, deny};
 use crate::types::{Denial, DenialReason, JournalHealth};
 
 /// `limit` and `observed` are [`JournalHealth`]s as numbers. Cancels and what the venue reports have a reserve.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     if facts.journal == JournalHealth::Ample {
         return Ok(());

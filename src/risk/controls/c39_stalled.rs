@@ -6,7 +6,7 @@ use crate::types::{Denial, DenialReason};
 
 /// `limit` and `observed` are ns from the decision to risk's taking the order; of a silent shard, the silence that is
 /// allowed, and -1.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     let most = facts.strategy_limits.max_lag_ns;
     if most == 0 {

@@ -4,7 +4,7 @@ use super::Facts;
 use crate::types::Denial;
 
 /// It was found out at the start, for the whole engine: then every order is denied for that reason.
-#[inline]
+#[inline(always)]
 pub(super) fn check(facts: &Facts<'_>) -> Result<(), Denial> {
     match facts.identity {
         None => Ok(()),

@@ -204,7 +204,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// By how much the order raises what may still fill on its side: its quantity, or, where only one of it and the order
     /// whose place it takes can fill, what it has more than that one.
-    #[inline]
+    #[inline(always)]
     fn added(&self) -> i128 {
         let quantity = i128::from(self.intent.order.quantity.0);
         match &self.replaced {

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod breakers;
+mod clocks;
 mod configs;
 mod controls;
 mod differential;
@@ -16,5 +17,6 @@ mod reconcile;
 mod reference;
 mod replaces;
 pub(crate) mod rig;
+mod schema;
 mod states;
 mod sweeps;

@@ -226,7 +226,7 @@ impl Rig {
             match blob {
                 Blob::Limits(limits) => replay.take_limits(limits.clone()),
                 Blob::Override(entry) => replay.take_override(*entry),
-                Blob::Start(_) => return Err("a second start".to_owned()),
+                Blob::Start(_) | Blob::Left(_) => return Err("nothing that risk takes".to_owned()),
             }
         }
         feed(&mut replay, &self.entries).map_err(|difference| format!("{difference:#?}"))?;

@@ -32,16 +32,16 @@ const ELSEWHERE: [DenialReason; 7] = [
 ];
 
 /// A small random source over proptest's, by seed.
-struct Random(TestRng);
+pub(super) struct Random(TestRng);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0.next_u64() % end
     }
 
