@@ -384,9 +384,12 @@ impl Rig {
 
     /// Waits until the log has taken everything: flat out is more than any disk takes. At once without a journal.
     pub fn catch_up(&self) {
-        let risk =
-            self.stages.iter().find_map(|stage| if let HotStage::Risk(risk) = stage { Some(risk) } else { None });
-        while risk.is_some_and(|risk| risk.journal_backlog() > 0) {
+        let waits = |stage: &HotStage| match stage {
+            HotStage::Risk(risk) => risk.journal_backlog() > 0,
+            HotStage::Gateway(gateway) => gateway.journal_backlog() > 0,
+            _ => false,
+        };
+        while self.stages.iter().any(waits) {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }

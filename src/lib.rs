@@ -8,21 +8,22 @@
 //!             ─────────────────────────────────────────────────────────────
 //!             cold plane: one async thread
 //!   REST, connections, display ◄──► control ──► commands, snapshots, history ──► stages
-//!   what shards and risk take and decide ──► journal ──► recovery, replay
+//!   what shards, risk and gateways take and decide ──► journal ──► recovery, replay
 //! ```
 //!
 //! # The ideas
 //!
 //! 1. **Stage** ([`pipeline::stage`]). [`feed`], [`strategy::runner`], [`risk`] and [`gateway`] are plain structs with one
 //!    method that matters: `poll(now) -> work done`. No stage owns a thread, draws a random number or knows another
-//!    stage. Shard and risk are pure functions of what they take in, in order; feed and gateway add a socket at the edge.
+//!    stage. Shard, risk and gateway are pure functions of what they take in, in order; feed and gateway add a socket at
+//!    the edge.
 //! 2. **Lane** ([`pipeline::lane`]). Stages talk through single-producer rings only, one for each pair and kind, of
 //!    fixed-size `Copy` messages ([`types::message`]). Every lane has an outcome for when it is full, in one table.
 //! 3. **Thread plan** ([`pipeline::threads`]). Which stages run on which thread is configuration: `fused`, `split`, or an
 //!    explicit list. Tests, measurements and production run the very same stages.
 //! 4. **Sans-I/O codecs** ([`venue`]). Bytes to messages and back are functions; sockets only move bytes. A fast scanner
 //!    decodes what makes up the traffic, a general decoder everything else, and a test proves them equal.
-//! 5. **Journal** ([`journal`]). What shards and risk take, poll by poll, and what risk decides goes through a tap each
+//! 5. **Journal** ([`journal`]). What shards, risk and gateways take, poll by poll, and what they decide goes through a tap each
 //!    ([`pipeline::tap`]) into one append-only log. The same stages, fed from it, come to the same by the same way
 //!    ([`backtest`]): recovery, audit and replay are one mechanism. An order is in shared memory before it can be on the
 //!    wire ([`pipeline::order_page`]), and in the log within a millisecond.
@@ -69,8 +70,8 @@
 //! # What is deliberately absent
 //!
 //! No async on the hot plane; no shared state but counters, heartbeats, the rate ledger and the kill switch; no general
-//! event bus; no switch that turns a risk control off. Not there yet: the entries of gateways in the journal,
-//! the database, backtests, and venues other than Binance spot (the market streams of its futures are decoded).
+//! event bus; no switch that turns a risk control off. Not there yet: the database, backtests, and venues other than
+//! Binance spot (the market streams of its futures are decoded).
 
 #![cfg_attr(
     test,

@@ -1,6 +1,7 @@
 //! The records of a journal, followed one by one: what each engine start began with, and what its stages took and decided.
 
 use super::cycle::Difference;
+use super::gateways::{GatewayDifference, Gateways};
 use super::risk::RiskReplay;
 use super::shard::Edited;
 use super::shards::{Followed, ShardDifference, Shards, Stop, StopReason};
@@ -47,6 +48,7 @@ pub struct History {
     left: Option<Vec<(StrategyId, Left)>>,
     replay: Option<RiskReplay>,
     shards: Shards,
+    gateways: Gateways,
     /// Whether verdicts are those that were recorded.
     is_following: bool,
     /// The order that somebody asks about.
@@ -65,7 +67,7 @@ pub struct History {
     pub orders: u64,
     /// The stages, in order of their numbers.
     pub stages: BTreeMap<JournalStage, StageSummary>,
-    /// Where shards were not replayed further.
+    /// Where shards and gateways were not replayed further.
     pub stops: Vec<Stop>,
     /// Where replay first came to something else.
     pub difference: Option<FirstDifference>,
@@ -156,13 +158,16 @@ impl History {
         let stage = JournalStage::of(record.entry.stage);
         let is_known = record.entry.version == BYTES_VERSION;
         let followed = match stage {
-            JournalStage::Shard(_) if self.is_following => Ok(()),
-            JournalStage::Risk | JournalStage::Shard(_) | JournalStage::Control if !is_known => {
+            JournalStage::Shard(_) | JournalStage::Gateway(_) if self.is_following => Ok(()),
+            JournalStage::Risk | JournalStage::Shard(_) | JournalStage::Gateway(_) | JournalStage::Control
+                if !is_known =>
+            {
                 Err(format!("is of version {}, and this program knows {BYTES_VERSION}", record.entry.version))
             }
             JournalStage::Control if record.entry.kind == BLOB_KIND => self.part(record.payload),
             JournalStage::Risk => self.entry(record, Self::risk_entry),
             JournalStage::Shard(shard) => self.entry(record, |history, entry| history.shard_entry(shard, entry)),
+            JournalStage::Gateway(venue) => self.entry(record, |history, entry| history.gateway_entry(venue, entry)),
             _ => Ok(()),
         };
         if let Err(problem) = followed {
@@ -185,6 +190,8 @@ impl History {
             self.differ(JournalStage::Risk, *difference);
         } else if let Err(found) = self.shards.finish() {
             self.differ_in_shard(found);
+        } else if let Err(found) = self.gateways.finish() {
+            self.differ_in_gateway(found);
         }
     }
 
@@ -195,6 +202,10 @@ impl History {
 
     fn differ_in_shard(&mut self, found: ShardDifference) {
         self.differ(JournalStage::Shard(found.shard), *found.difference);
+    }
+
+    fn differ_in_gateway(&mut self, found: GatewayDifference) {
+        self.differ(JournalStage::Gateway(found.venue), *found.difference);
     }
 
     fn part(&mut self, mut payload: &[u8]) -> Result<(), String> {
@@ -239,6 +250,7 @@ impl History {
         if !self.is_following {
             self.shards = Shards::new(&start, Edited::EndsIt);
             self.shards.asked = self.asked;
+            self.gateways = Gateways::new(&start);
         }
         (self.start, self.start_seq, self.left) = (Some(start), self.seq, None);
         Ok(())
@@ -279,6 +291,8 @@ impl History {
             self.differ(JournalStage::Risk, *difference);
         } else if let Err(found) = self.shards.taken(entry) {
             self.differ_in_shard(found);
+        } else if let Err(found) = self.gateways.taken(entry) {
+            self.differ_in_gateway(found);
         }
         Ok(())
     }
@@ -291,6 +305,18 @@ impl History {
             Ok(Followed::PassedOver) => {}
             Ok(Followed::Stopped(strategy, reason)) => self.stop(stage, strategy, reason),
             Err(found) => self.differ_in_shard(found),
+        }
+        Ok(())
+    }
+
+    fn gateway_entry(&mut self, venue: u8, entry: &Entry) -> Result<(), String> {
+        self.replaying()?;
+        let stage = JournalStage::Gateway(venue);
+        match self.gateways.entry(venue, entry) {
+            Ok(Followed::Replayed) => self.stages.entry(stage).or_default().replayed += 1,
+            Ok(Followed::PassedOver) => {}
+            Ok(Followed::Stopped(strategy, reason)) => self.stop(stage, strategy, reason),
+            Err(found) => self.differ_in_gateway(found),
         }
         Ok(())
     }
@@ -327,9 +353,9 @@ impl History {
 const fn strategy(event: Event) -> Option<StrategyId> {
     match event {
         Event::Intent { intent, .. } => Some(intent.order.strategy),
-        Event::Cancel { intent, .. } | Event::Canceling(intent) => Some(intent.strategy),
+        Event::Cancel { intent, .. } | Event::Canceling(intent) | Event::OrderCancel(intent) => Some(intent.strategy),
         Event::Update(update) => Some(update.strategy),
-        Event::Approved { order, .. } => Some(order.strategy),
+        Event::Approved { order, .. } | Event::Order { order, .. } => Some(order.strategy),
         Event::Denied { client_order_id, .. } => Some(client_order_id.strategy()),
         _ => None,
     }

@@ -1,7 +1,8 @@
-//! What a shard sends to risk, held against what risk wrote down as taken from it.
+//! What a shard or a gateway sends to risk, held against what risk wrote down as taken from it.
 //!
 //! Lane by lane and in order. The records of two stages come in any order: whichever is ahead waits for the other. What is
-//! left over at the end was on its way, but for orders and cancels that were decided in cycles that replay has run.
+//! left over at the end was on its way, but for orders and cancels that were decided, and for what a gateway had told long
+//! before, in cycles that replay has run.
 
 use super::cycle::Difference;
 use crate::types::{Entry, Event, StrategyId, Timestamp};
@@ -14,7 +15,10 @@ struct Lane {
     replayed: VecDeque<Entry>,
 }
 
-/// The three lanes from a shard to risk.
+/// Risk takes what was told sooner than this after it was, or its thread stood still: by then a gateway has told it.
+const TOLD_NS: u64 = 10_000_000_000;
+
+/// The lanes from a shard to risk, and the one from a gateway.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     /// Strategies whose messages are not compared, nor, where there are any, marks.
@@ -22,6 +26,7 @@ pub(super) struct Sent {
     orders: Lane,
     cancels: Lane,
     marks: Lane,
+    told: Lane,
 }
 
 impl Sent {
@@ -51,9 +56,11 @@ impl Sent {
         let is_due = |entry: &&Entry| match entry.event {
             Event::Intent { intent, .. } => intent.decided_ns < before,
             Event::Cancel { intent, .. } => intent.decided_ns < before,
+            Event::Gateway { .. } => entry.at.plus(TOLD_NS) < before,
             _ => false,
         };
-        let first = [&self.orders, &self.cancels].into_iter().find_map(|lane| lane.recorded.iter().find(is_due));
+        let first =
+            [&self.orders, &self.cancels, &self.told].into_iter().find_map(|lane| lane.recorded.iter().find(is_due));
         first.map_or(Ok(()), |entry| Err(Box::new(Difference { recorded: Some(*entry), replayed: None })))
     }
 
@@ -62,6 +69,7 @@ impl Sent {
             Event::Intent { intent, .. } if !self.left_out.contains(&intent.order.strategy) => Some(&mut self.orders),
             Event::Cancel { intent, .. } if !self.left_out.contains(&intent.strategy) => Some(&mut self.cancels),
             Event::Mark { .. } if self.left_out.is_empty() => Some(&mut self.marks),
+            Event::Gateway { .. } => Some(&mut self.told),
             _ => None,
         }
     }

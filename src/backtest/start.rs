@@ -1,6 +1,7 @@
 //! What an engine start begins with, as it stands in the journal: enough to build its stages again.
 
 use crate::control::names::Names;
+use crate::gateway::GatewayStart;
 use crate::risk::{LimitsTable, Override, RiskConfig, RiskFacts};
 use crate::strategy::registry::FileHash;
 use crate::strategy::saved::{Left, SavedState};
@@ -18,6 +19,8 @@ pub struct EngineStart {
     pub venues: u8,
     /// What each shard runs.
     pub shards: Vec<Vec<InstanceStart>>,
+    /// What each venue's gateway began with.
+    pub gateways: Vec<GatewayStart>,
     /// What people call them: ids are those of one run.
     pub names: Names,
     /// By instrument id, the venue's first order and the first fill that are of this journal: what was before is not ours to
@@ -51,7 +54,7 @@ pub struct InstanceStart {
 }
 
 binary_struct! {
-    EngineStart { config, balances, venues, shards, names, firsts, facts }
+    EngineStart { config, balances, venues, shards, gateways, names, firsts, facts }
     InstanceStart {
         id, kind, file_hash, params, instruments, capital, bar_interval_ms, is_quarantined, resumed,
     }

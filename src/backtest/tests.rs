@@ -67,6 +67,7 @@ fn start() -> EngineStart {
         balances: Vec::new(),
         venues: 2,
         shards: vec![instances],
+        gateways: Vec::new(),
         names,
         firsts: Vec::new(),
         facts: None,

@@ -22,8 +22,9 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(250);
   gannet replay gannet-data/journal --json      {\"identical\":true,\"records\":N,\"orders\":N,\"first_difference\":null,…}
   gannet replay DIR --until 81230               only the records up to this sequence
   gannet replay DIR --explain gn0000100000000007   why this order, and what became of it
-Risk is replayed whole, each shard up to where market data was left out, and not at all where the file of one of its
-strategies is another than it was: both are told, and are no difference. It writes nothing and takes no lock: the journal
+Risk is replayed whole, each gateway too unless entries of it were left out, each shard up to where market data was left out,
+and not at all where the file of one of its strategies is another than it was: all that is told, and no difference. It writes
+nothing and takes no lock: the journal
 of a running engine can be replayed up to its newest record. Ends with exit code 1 where anything differs.")]
 pub struct ReplayArgs {
     /// The journal's folder.
@@ -56,7 +57,7 @@ struct Outcome {
     first_difference: Option<Shown>,
     /// Why replay stopped before the end, where it did.
     problem: Option<String>,
-    /// Risk and the shards.
+    /// Risk, shards and gateways.
     stages: Vec<Stage>,
     /// The order that was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +86,7 @@ struct Stage {
     stopped: Vec<Stopped>,
 }
 
-/// Where replay of a shard ended before the engine did.
+/// Where replay of a stage ended before the engine did.
 #[derive(Clone, Debug, Serialize)]
 struct Stopped {
     epoch: u32,
@@ -215,9 +216,10 @@ pub fn run(args: &ReplayArgs) -> Result<(), Vec<String>> {
     }
 }
 
-/// Risk and the shards, with where replay of them ended early.
+/// Risk, shards and gateways, with where replay of them ended early.
 fn stages(history: &History) -> Vec<Stage> {
-    let is_stage = |stage: &JournalStage| matches!(stage, JournalStage::Risk | JournalStage::Shard(_));
+    let is_stage =
+        |stage: &JournalStage| matches!(stage, JournalStage::Risk | JournalStage::Shard(_) | JournalStage::Gateway(_));
     let of = |stage: &JournalStage| {
         let summary = history.stages.get(stage).copied().unwrap_or_default();
         let stopped = history.stops.iter().filter(|stop| stop.stage == *stage).map(Stopped::of).collect();

@@ -9,7 +9,7 @@ use crate::types::{
 };
 use crate::venue::binance::refusal::{Refusal, classify};
 use crate::venue::binance::{Leg, RequestKind, Response, UserCodec, UserFrame, VenueError};
-use crate::venue::budget::{BudgetUse, Urgency};
+use crate::venue::budget::BudgetUse;
 
 /// What became of one half of a replace, as far as it is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ enum Half {
 impl Core {
     pub(super) fn frame(&mut self, codec: &mut UserCodec, frame: &mut [u8], received_ns: Timestamp) {
         self.counters.frames.increment();
+        if !self.is_open() || frame.starts_with(LOG_ON_ANSWER) {
+            blank_key(frame);
+        }
+        // As it came: it is decoded in place.
+        self.tap.write_frame(received_ns, frame);
         match codec.decode_user(frame) {
             Ok(UserFrame::Report(report)) => self.live_report(report, received_ns),
             Ok(UserFrame::Response(response)) => self.response(&response, codec, received_ns),
@@ -84,7 +89,9 @@ impl Core {
 
     fn response(&mut self, response: &Response, codec: &UserCodec, received_ns: Timestamp) {
         let id = response.client_order_id();
-        self.budget.observe(BudgetUse { weight: response.used_weight, orders: response.used_orders }, received_ns);
+        self.ledger
+            .budget
+            .observe(BudgetUse { weight: response.used_weight, orders: response.used_orders }, received_ns);
         if let Some(error) = &response.error
             && classify(response.status, error.code) == Refusal::TooMany
         {
@@ -152,20 +159,23 @@ impl Core {
         let ours = error.retry_after.nanos().saturating_add_signed(self.clock_offset_ns.saturating_neg());
         let until = error.retry_after.is_known().then(|| Timestamp::from_nanos(ours));
         if status == BANNED {
-            self.budget.ban(until, received_ns);
-            let until = i128::from(self.budget.banned_until().nanos());
+            self.ledger.budget.ban(until, received_ns);
+            let until = i128::from(self.ledger.budget.banned_until().nanos());
             self.notice(Notice::new(NoticeCode::VenueBan, received_ns).values(0, until));
         } else if error.code == TOO_MANY_ORDERS {
-            self.budget.stop_orders(until, received_ns);
+            self.ledger.budget.stop_orders(until, received_ns);
         } else {
-            self.budget.stop(until, received_ns);
+            self.ledger.budget.stop(until, received_ns);
         }
     }
 
     fn cancel_refused(&mut self, id: ClientOrderId, status: u16, error: &VenueError, received_ns: Timestamp) {
         match classify(status, error.code) {
             Refusal::Proven | Refusal::NoSuchOrder => self.wire.cancel_refused(id, received_ns),
-            Refusal::TooMany => return self.doubt(id, self.budget.quiet_until(Urgency::Cancel), received_ns),
+            Refusal::TooMany => {
+                let quiet_until = self.ledger.quiet_until(&mut self.tap);
+                return self.doubt(id, quiet_until, received_ns);
+            }
             // It may be canceled all the same.
             Refusal::Unproven => return self.doubt(id, received_ns.plus(Wire::ASK_AGAIN_NS), received_ns),
         }
@@ -183,7 +193,10 @@ impl Core {
             // What was canceled is told by its reports; where nothing was open, there was nothing to do. A refusal that is
             // proven would be one again: the cancels of single orders follow anyway.
             None | Some(Refusal::NoSuchOrder | Refusal::Proven) => self.mass_cancels.answered(instrument),
-            Some(Refusal::TooMany) => self.mass_cancels.retry(instrument, self.budget.quiet_until(Urgency::Cancel)),
+            Some(Refusal::TooMany) => {
+                let quiet_until = self.ledger.quiet_until(&mut self.tap);
+                self.mass_cancels.retry(instrument, quiet_until);
+            }
             Some(Refusal::Unproven) => self.mass_cancels.retry(instrument, received_ns.plus(Wire::ASK_AGAIN_NS)),
         }
     }
@@ -281,6 +294,31 @@ const TOO_MANY_ORDERS: i32 = -1015;
 /// Its code for a replace of which nothing was done.
 const NOT_REPLACED: i32 = -2022;
 
+/// How the answer to a log on begins: it names the key.
+const LOG_ON_ANSWER: &[u8] = b"{\"id\":\"l";
+/// The name of that field.
+const KEY: &[u8] = b"\"apiKey\"";
+
+/// Blanks keys that a frame names, as long as they are: nobody needs them, and nothing that is kept may have them.
+#[cold]
+fn blank_key(frame: &mut [u8]) {
+    let mut rest = frame;
+    while let Some(place) = rest.windows(KEY.len()).position(|window| window == KEY) {
+        let Some((_, behind)) = rest.split_at_mut_checked(place + KEY.len()) else { return };
+        let is_value = |byte: &u8| !matches!(byte, b':' | b' ' | b'\t' | b'\r' | b'\n');
+        let Some(value) = behind.iter().position(is_value) else { return };
+        let Some((quote, value)) = behind.get_mut(value..).and_then(<[u8]>::split_first_mut) else { return };
+        if *quote != b'"' {
+            rest = value;
+            continue;
+        }
+        let end = value.iter().position(|byte| *byte == b'"').unwrap_or(value.len());
+        let Some((key, behind)) = value.split_at_mut_checked(end) else { return };
+        key.fill(b'*');
+        rest = behind;
+    }
+}
+
 /// What a refusal of a replace proves of its halves: the cancel and the new order.
 fn halves(response: &Response, error: &VenueError) -> (Half, Half) {
     if response.status >= 500 {
@@ -299,4 +337,26 @@ fn halves(response: &Response, error: &VenueError) -> (Half, Half) {
         Leg::Unproven => Half::Unproven,
     };
     (half(legs.cancel), half(legs.place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_blanked_and_nothing_else_is() {
+        for (before, after) in [
+            (r#"{"id":"l0","result":{"apiKey":"vmPUZE","x":1}}"#, r#"{"id":"l0","result":{"apiKey":"******","x":1}}"#),
+            (r#"{"apiKey" : "abc","apiKey":null,"apiKey":"d"}"#, r#"{"apiKey" : "***","apiKey":null,"apiKey":"*"}"#),
+            (r#"{"apiKey":"cut of"#, r#"{"apiKey":"******"#),
+            (r#"{"apiKey""#, r#"{"apiKey""#),
+            (r#"{"apiKey": "#, r#"{"apiKey": "#),
+            (r#"{"key":"x"}"#, r#"{"key":"x"}"#),
+            ("", ""),
+        ] {
+            let mut frame = before.as_bytes().to_vec();
+            blank_key(&mut frame);
+            assert_eq!(String::from_utf8_lossy(&frame), after);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Cancels of everything in an instrument: one under way at a time, wanted until the venue has answered.
 
+use crate::pipeline::digest::Digest;
 use crate::types::{InstrumentId, Timestamp};
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,7 +16,7 @@ struct State {
 pub struct MassCancels {
     states: Vec<State>,
     timeout_ns: u64,
-    /// Whether any is wanted or unanswered.
+    /// Whether any is wanted or unanswered; it only saves looking.
     is_active: bool,
 }
 
@@ -36,20 +37,17 @@ impl MassCancels {
         }
     }
 
-    /// The next that is to be sent.
+    /// The next that is to be sent: wanted, or not answered in time. Until it is sent, nothing changes by asking.
     #[inline]
     pub fn next_due(&mut self, now: Timestamp) -> Option<InstrumentId> {
         if !self.is_active {
             return None;
         }
         self.is_active = false;
-        for (index, state) in self.states.iter_mut().enumerate() {
-            if state.asked.is_some_and(|asked| now.since(asked) >= self.timeout_ns) {
-                state.asked = None;
-                state.is_wanted = true;
-            }
+        for (index, state) in self.states.iter().enumerate() {
+            let is_overdue = state.asked.is_some_and(|asked| now.since(asked) >= self.timeout_ns);
             self.is_active |= state.is_wanted || state.asked.is_some();
-            if state.is_wanted && now >= state.next_ns {
+            if (state.is_wanted || is_overdue) && now >= state.next_ns {
                 return u32::try_from(index).ok().map(InstrumentId);
             }
         }
@@ -77,6 +75,15 @@ impl MassCancels {
         {
             (state.is_wanted, state.next_ns) = (true, at);
             self.is_active = true;
+        }
+    }
+
+    /// Folds everything in that decides what is sent.
+    pub fn fold(&self, digest: &mut Digest) {
+        for state in &self.states {
+            digest.fold(u64::from(state.is_wanted));
+            digest.fold(state.asked.map_or(0, Timestamp::nanos));
+            digest.fold(state.next_ns.nanos());
         }
     }
 

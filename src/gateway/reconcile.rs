@@ -1,20 +1,20 @@
 //! Rounds of reconciliation, as they are gone through: questions out, answers in, and what risk is told of them.
 
-use super::outgoing::put;
+use super::line::{Line, Outbound};
 use super::rounds::{Look, Question};
 use super::session::Step;
 use super::{Core, LastKnown};
+use crate::pipeline::digest::Digest;
 use crate::types::{
     ClientOrderId, ExecutionReport, GatewayMessage, InstrumentId, Notice, NoticeCode, Round, Timestamp,
 };
 use crate::venue::binance::{Response, UserCodec};
 use crate::venue::budget::Urgency;
-use crate::venue::connection::Connection;
 
 impl Core {
     /// Begins a round that is due, and asks its next question.
     #[inline]
-    pub(super) fn reconcile(&mut self, connection: &mut Connection, now: Timestamp) -> usize {
+    pub(super) fn reconcile(&mut self, line: &mut Line, now: Timestamp) -> usize {
         if !matches!(self.step, Step::Reconciling | Step::Ready) {
             return 0;
         }
@@ -24,38 +24,37 @@ impl Core {
         if self.rounds.is_due(now) {
             // Without a round there is no trading; another one may wait.
             let urgency = if self.step == Step::Ready { Urgency::Background } else { Urgency::Query };
-            if !self.budget.permits(urgency, Question::Balances.weight(), now) {
+            if !self.permits(urgency, Question::Balances.weight(), now) {
                 return 0;
             }
-            self.rounds.begin(self.budget.limits().weight, now);
+            self.rounds.begin(self.ledger.weight_limit(&mut self.tap), now);
             self.executions.rotate();
             self.tell_round(Round::Begun, now);
         }
         let Some((number, question)) = self.rounds.question() else { return 0 };
-        usize::from(self.ask_round(number, question, connection, now))
+        usize::from(self.ask_round(number, question, line, now))
     }
 
-    fn ask_round(&mut self, number: u64, question: Question, connection: &mut Connection, now: Timestamp) -> bool {
-        if !self.budget.permits(Urgency::Query, question.weight(), now) {
+    fn ask_round(&mut self, number: u64, question: Question, line: &mut Line, now: Timestamp) -> bool {
+        if !self.permits(Urgency::Query, question.weight(), now) {
             return false;
         }
         let venue_ms = self.venue_ms(now);
-        let encoded = match question {
-            Question::Balances => self.encoder.account_status(number, venue_ms),
+        let request = match question {
+            Question::Balances => Outbound::Balances { number },
             Question::OpenOrders(id) => {
-                let instrument = id.and_then(|id| self.instruments.get(id));
-                self.encoder.open_orders(number, instrument, venue_ms)
+                Outbound::OpenOrders { number, instrument: id.and_then(|id| self.instruments.get(id)) }
             }
             Question::Fills { instrument, from } => {
                 let Some(instrument) = self.instruments.get(instrument) else { return false };
-                self.encoder.fills(number, instrument, from, venue_ms)
+                Outbound::Fills { number, instrument, from }
             }
         };
-        if !encoded.is_ok_and(|bytes| put(connection, bytes, &mut self.is_broken)) {
+        if !line.put(request, venue_ms, &mut self.tap, &mut self.is_broken) {
             return false;
         }
         self.rounds.was_asked(now);
-        self.budget.charge(question.weight(), now);
+        self.ledger.budget.charge(question.weight(), now);
         self.counters.queries_sent.increment();
         true
     }
@@ -149,6 +148,14 @@ impl Numbers {
     pub(super) fn new(mut last_known: Vec<LastKnown>, instruments: usize) -> Self {
         last_known.resize(instruments, LastKnown::default());
         Self(last_known)
+    }
+
+    /// Folds everything in.
+    pub(super) fn fold(&self, digest: &mut Digest) {
+        for known in &self.0 {
+            digest.fold(known.venue_order_id);
+            digest.fold(known.execution_id);
+        }
     }
 
     /// Takes in the number of an order that the venue took just now. `false` where it cannot be.

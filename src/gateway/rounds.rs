@@ -4,6 +4,7 @@
 //! again: where those stood still, they can be compared with our books. One question is under way at a time, and one
 //! that is refused or not answered fails the round. Pure: no socket, no clock.
 
+use crate::pipeline::digest::Digest;
 use crate::types::{AssetId, InstrumentId, Money, Timestamp};
 use crate::venue::binance::Balance;
 use foldhash::fast::FixedState;
@@ -285,6 +286,37 @@ impl Rounds {
         self.go_to(Step::Fills(if is_full { place } else { place.saturating_add(1) }));
         true
     }
+
+    /// Folds everything in.
+    pub fn fold(&self, digest: &mut Digest) {
+        for (id, from) in &self.instruments {
+            digest.fold(u64::from(id.0));
+            digest.fold(*from);
+        }
+        let (step, place) = match self.step {
+            Step::Idle => (0, 0),
+            Step::FirstLook => (1, 0),
+            Step::OpenOrders(place) => (2, place),
+            Step::Fills(place) => (3, place),
+            Step::SecondLook => (4, 0),
+        };
+        for number in [
+            step,
+            place as u64,
+            self.number,
+            self.asked.map_or(0, Timestamp::nanos),
+            self.begun.nanos(),
+            self.next_at.nanos(),
+            self.retry_ns,
+            u64::from(self.has_ended),
+        ] {
+            digest.fold(number);
+        }
+        for (asset, total) in &self.first_look {
+            digest.fold(u64::from(asset.0));
+            digest.fold_wide(total.0);
+        }
+    }
 }
 
 /// Executions that were told of since the round before last began, so that a round tells only of those that nobody told
@@ -293,12 +325,14 @@ impl Rounds {
 pub struct Told {
     current: HashSet<(InstrumentId, u64), FixedState>,
     previous: HashSet<(InstrumentId, u64), FixedState>,
+    /// What is in each of them, as one number: whatever their order.
+    sums: (u64, u64),
 }
 
 impl Default for Told {
     fn default() -> Self {
         let set = || HashSet::with_capacity_and_hasher(Self::EXECUTIONS_MAX * 2, FixedState::default());
-        Self { current: set(), previous: set() }
+        Self { current: set(), previous: set(), sums: (0, 0) }
     }
 }
 
@@ -310,6 +344,14 @@ impl Told {
     pub fn rotate(&mut self) {
         std::mem::swap(&mut self.current, &mut self.previous);
         self.current.clear();
+        self.sums = (0, self.sums.0);
+    }
+
+    /// Folds everything in.
+    pub fn fold(&self, digest: &mut Digest) {
+        for number in [self.current.len() as u64, self.sums.0, self.previous.len() as u64, self.sums.1] {
+            digest.fold(number);
+        }
     }
 
     /// Whether it was told of.
@@ -322,8 +364,11 @@ impl Told {
     /// It is told of.
     #[inline]
     pub fn insert(&mut self, instrument: InstrumentId, execution_id: u64) {
-        if self.current.len() < Self::EXECUTIONS_MAX {
-            self.current.insert((instrument, execution_id));
+        if self.current.len() < Self::EXECUTIONS_MAX && self.current.insert((instrument, execution_id)) {
+            let mut digest = Digest::NONE;
+            digest.fold(u64::from(instrument.0));
+            digest.fold(execution_id);
+            self.sums.0 ^= digest.value();
         }
     }
 }

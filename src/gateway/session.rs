@@ -1,12 +1,14 @@
 //! The session: logging on, subscribing to reports, being ready, and being lost.
 
 use super::Core;
+use super::line::{Line, Outbound};
+use crate::pipeline::digest::Digest;
 use crate::types::{
     ClientOrderId, ExecutionReport, GatewayMessage, InstrumentId, Notice, NoticeCode, ReportKind, SessionState,
     Timestamp,
 };
 use crate::venue::binance::SessionKind;
-use crate::venue::connection::{Connection, Lost};
+use crate::venue::connection::Lost;
 
 /// How long a step of logging on may take.
 const STEP_MAX_NS: u64 = 10_000_000_000;
@@ -36,6 +38,19 @@ impl Step {
             _ => Ok(()),
         }
     }
+
+    /// Folds it in.
+    pub(super) fn fold(self, digest: &mut Digest) {
+        let (number, since) = match self {
+            Self::Down => (1, Timestamp::UNKNOWN),
+            Self::LoggingOn { since } => (2, since),
+            Self::Subscribing { since } => (3, since),
+            Self::Reconciling => (4, Timestamp::UNKNOWN),
+            Self::Ready => (5, Timestamp::UNKNOWN),
+        };
+        digest.fold(number);
+        digest.fold(since.nanos());
+    }
 }
 
 impl Core {
@@ -46,30 +61,30 @@ impl Core {
     }
 
     /// Begins a session on a new connection.
-    pub(super) fn begin(&mut self, connection: &mut Connection, now: Timestamp) {
-        let first = match self.encoder.kind() {
+    pub(super) fn begin(&mut self, line: &mut Line, now: Timestamp) {
+        let first = match self.session_kind {
             SessionKind::LoggedOn => Step::LoggingOn { since: now },
             SessionKind::SignedEach => Step::Subscribing { since: now },
         };
-        self.enter(first, connection, now);
+        self.enter(first, line, now);
     }
 
-    fn enter(&mut self, step: Step, connection: &mut Connection, now: Timestamp) {
+    fn enter(&mut self, step: Step, line: &mut Line, now: Timestamp) {
         self.step = step;
         let venue_ms = self.venue_ms(now);
-        let encoded = match step {
-            Step::LoggingOn { .. } => self.encoder.logon(venue_ms),
-            Step::Subscribing { .. } => self.encoder.subscribe(venue_ms),
+        let request = match step {
+            Step::LoggingOn { .. } => Outbound::LogOn,
+            Step::Subscribing { .. } => Outbound::Subscribe,
             Step::Reconciling => {
                 self.rounds.restart();
                 return self.tell_session(SessionState::Reconciling, now);
             }
             Step::Down | Step::Ready => return,
         };
-        if !encoded.is_ok_and(|bytes| connection.queue(bytes).is_ok()) || connection.flush().is_err() {
+        if !line.queue(request, venue_ms, &mut self.tap) || !line.flush(&mut self.tap) {
             self.is_broken = true;
         }
-        self.budget.charge(LOG_ON_WEIGHT, now);
+        self.ledger.budget.charge(LOG_ON_WEIGHT, now);
         self.tell_session(SessionState::LoggingOn, now);
     }
 
@@ -85,9 +100,9 @@ impl Core {
     }
 
     /// Moves the session on after frames were taken.
-    pub(super) fn proceed(&mut self, connection: &mut Connection, now: Timestamp) {
+    pub(super) fn proceed(&mut self, line: &mut Line, now: Timestamp) {
         if let Some(step) = self.next_step.take() {
-            self.enter(step, connection, now);
+            self.enter(step, line, now);
         }
         let is_known = self.rounds.has_ended() && self.wire.is_reconciled();
         if self.step == Step::Reconciling && is_known && !self.is_halted {
@@ -132,13 +147,13 @@ impl Core {
     }
 
     #[cold]
-    pub(super) fn lost(&mut self, lost: Lost, now: Timestamp) {
+    pub(super) fn lost(&mut self, why: &'static str, now: Timestamp) {
         self.step = Step::Down;
         self.is_leaving = false;
         self.is_stream_lost = false;
         self.counters.disconnects.increment();
         self.tell_session(SessionState::Down, now);
-        self.notice(Notice::new(NoticeCode::Disconnected, now).excerpt(lost.name().as_bytes()));
+        self.notice(Notice::new(NoticeCode::Disconnected, now).excerpt(why.as_bytes()));
         self.next_step = None;
         self.fail_round(now);
         self.mass_cancels.disconnected();

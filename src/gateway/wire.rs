@@ -4,6 +4,7 @@
 //! What is not answered in time, or was written into a connection that was then lost, is *unknown*: the venue is asked
 //! for it until it answers definitively.
 
+use crate::pipeline::digest::Digest;
 use crate::types::{
     ClientOrderId, ExecutionReport, InstrumentId, Order, OrderStatus, Quantity, ReportKind, Side, Timestamp,
 };
@@ -108,6 +109,15 @@ pub enum NotFound {
     Forgotten,
 }
 
+/// What came of looking for answers that took too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Orders whose fate became unknown by it: they are told by [`Wire::next_doubtful`].
+    pub doubtful: usize,
+    /// Whether anything was given up on, a question too.
+    pub is_any: bool,
+}
+
 /// The orders on the wire.
 #[derive(Debug)]
 pub struct Wire {
@@ -117,7 +127,7 @@ pub struct Wire {
     live: Vec<usize>,
     index: HashMap<ClientOrderId, usize, FixedState>,
     timeout_ns: u64,
-    /// Before this instant nothing is due.
+    /// Before this instant nothing is due. It only saves looking: whether it was looked before then changes nothing.
     look_at: Timestamp,
     /// The venue's numbers and ours of the orders that left last.
     ended: VecDeque<(u64, ClientOrderId)>,
@@ -137,8 +147,6 @@ pub enum CancelPlan {
 impl Wire {
     /// How often an unanswered question is repeated.
     pub const ASK_AGAIN_NS: u64 = 1_000_000_000;
-    /// How finely overdue answers are looked for.
-    const LOOK_AGAIN_NS: u64 = 1_000_000;
 
     /// Room for `capacity` orders; a request unanswered for `timeout_ns` makes its order's fate unknown.
     #[must_use]
@@ -217,7 +225,7 @@ impl Wire {
         if let Some(old) = self.find_mut(order.replaces) {
             old.asked.replace = Some(now);
         }
-        self.look_at = self.look_at.min(now.plus(Self::LOOK_AGAIN_NS));
+        self.look_at = self.look_at.min(now.plus(self.timeout_ns));
         true
     }
 
@@ -297,7 +305,7 @@ impl Wire {
 
     /// The question was written.
     pub fn was_asked(&mut self, id: ClientOrderId, ask: Ask, now: Timestamp) {
-        self.look_at = self.look_at.min(now.plus(Self::LOOK_AGAIN_NS));
+        self.look_at = self.look_at.min(now.plus(self.timeout_ns));
         let Some(order) = self.find_mut(id) else { return };
         match ask {
             Ask::Cancel => {
@@ -354,7 +362,7 @@ impl Wire {
     /// Takes in what the venue reported. Answers `Some((booked, stated))` where fills are missing: its trades are then
     /// asked for. An order whose end and fills are all known leaves the wire.
     pub fn report(&mut self, report: &ExecutionReport) -> Option<(Quantity, Quantity)> {
-        let id = report.client_order_id;
+        let (id, timeout_ns) = (report.client_order_id, self.timeout_ns);
         let order = self.find_mut(id)?;
         order.asked.place = None;
         order.is_unknown = false;
@@ -385,6 +393,9 @@ impl Wire {
             _ if order.booked.0 >= order.quantity.0 => order.ended = Some(OrderStatus::Filled),
             _ => {}
         }
+        // What waited for its fate to be known is due now.
+        let due_at = order.due_at(timeout_ns);
+        self.look_at = self.look_at.min(due_at);
         self.settle(id)
     }
 
@@ -531,21 +542,25 @@ impl Wire {
             .all(|order| !order.is_unreconciled && !order.wants_trades && order.asked.trades.is_none())
     }
 
-    /// Gives up on answers that took too long. Answers how many orders' fate became unknown by it: they are told by
-    /// [`Wire::next_doubtful`].
-    pub fn expire(&mut self, now: Timestamp) -> usize {
+    /// Gives up on answers that took too long.
+    pub fn expire(&mut self, now: Timestamp) -> Expired {
+        let mut expired = Expired::default();
         if now < self.look_at {
-            return 0;
+            return expired;
         }
-        let mut count = 0;
         for slot in &self.live {
             let Some(Some(order)) = self.slots.get_mut(*slot) else { continue };
-            if order.asked != Asked::default() && order.expire(now, self.timeout_ns) {
-                order.is_untold = true;
-                count += 1;
+            let before = order.asked;
+            if before == Asked::default() {
+                continue;
             }
+            if order.expire(now, self.timeout_ns) {
+                order.is_untold = true;
+                expired.doubtful += 1;
+            }
+            expired.is_any |= order.asked != before;
         }
-        count
+        expired
     }
 
     /// The next order with something to send: cancels before questions.
@@ -553,14 +568,14 @@ impl Wire {
         if now < self.look_at {
             return None;
         }
-        let mut is_idle = true;
+        let mut due_at = Timestamp::from_nanos(u64::MAX);
         let mut question = None;
         for slot in &self.live {
             let Some(Some(order)) = self.slots.get_mut(*slot) else { continue };
             if order.is_quiet() {
                 continue;
             }
-            is_idle = false;
+            due_at = due_at.min(order.due_at(self.timeout_ns));
             match order.due(now) {
                 Some(Ask::Cancel) => return Some((*order, Ask::Cancel)),
                 Some(ask) if question.is_none() => question = Some((*order, ask)),
@@ -568,9 +583,22 @@ impl Wire {
             }
         }
         if question.is_none() {
-            self.look_at = if is_idle { Timestamp::from_nanos(u64::MAX) } else { now.plus(Self::LOOK_AGAIN_NS) };
+            self.look_at = due_at;
         }
         question
+    }
+
+    /// Folds everything in that decides what is sent or told. When it is looked next is not part of it.
+    pub fn fold(&self, digest: &mut Digest) {
+        digest.fold(self.live.len() as u64);
+        for order in self.live.iter().filter_map(|&slot| self.slots.get(slot)).flatten() {
+            order.fold(digest);
+        }
+        digest.fold(self.ended.len() as u64);
+        for (venue_order_id, id) in &self.ended {
+            digest.fold(*venue_order_id);
+            digest.fold(id.0);
+        }
     }
 }
 
@@ -579,6 +607,57 @@ impl WireOrder {
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         self.is_unknown
+    }
+
+    /// Before when neither anything is due nor an answer overdue, unless something happens to the order.
+    fn due_at(&self, timeout_ns: u64) -> Timestamp {
+        const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
+        let Asked { place, cancel, replace, status, trades } = self.asked;
+        let asked = [place, cancel, replace, status, trades].into_iter().flatten().min();
+        let overdue = asked.map_or(NEVER, |asked| asked.plus(timeout_ns));
+        let wants_trades = self.wants_trades && trades.is_none() && self.venue_order_id != 0;
+        let wants_status = self.wants_status && status.is_none();
+        let wanted = if self.wants_cancel && !self.is_unknown {
+            Timestamp::UNKNOWN
+        } else if wants_trades || wants_status {
+            self.next_ask_ns
+        } else {
+            NEVER
+        };
+        overdue.min(wanted)
+    }
+
+    fn fold(&self, digest: &mut Digest) {
+        let Asked { place, cancel, replace, status, trades } = self.asked;
+        for asked in [place, cancel, replace, status, trades] {
+            digest.fold(asked.map_or(0, Timestamp::nanos));
+        }
+        for quantity in [self.quantity, self.booked, self.stated] {
+            digest.fold(quantity.0.cast_unsigned());
+        }
+        for number in [
+            self.client_order_id.0,
+            u64::from(self.instrument.0),
+            self.replaces.0,
+            self.side as u64,
+            self.venue_order_id,
+            self.ended.map_or(u64::MAX, |status| status as u64),
+            self.written_ns.nanos(),
+            self.next_ask_ns.nanos(),
+            u64::from(self.not_found),
+            self.listed_in,
+        ] {
+            digest.fold(number);
+        }
+        let marks = [
+            self.is_unknown,
+            self.wants_cancel,
+            self.wants_status,
+            self.wants_trades,
+            self.is_unreconciled,
+            self.is_untold,
+        ];
+        digest.fold(marks.into_iter().fold(0, |word, mark| word << 1 | u64::from(mark)));
     }
 
     /// Whether nothing is asked, wanted or waited for.
@@ -706,7 +785,7 @@ mod tests {
     fn an_unanswered_order_is_unknown_and_asked_for_until_the_venue_tells() {
         let mut wire = wire();
         assert_eq!(due(&mut wire, at(1_999)), None);
-        assert_eq!(wire.expire(at(2_001)), 1);
+        assert_eq!(wire.expire(at(2_001)), Expired { doubtful: 1, is_any: true });
         assert_eq!(wire.next_doubtful().map(|(id, _)| id), Some(id(1)));
         let (overdue, ask) = wire.next_due(at(2_001)).expect("overdue");
         assert_eq!((overdue.client_order_id, ask), (id(1), Ask::Status));
@@ -774,7 +853,7 @@ mod tests {
                 wire.disconnected(at(10));
                 wire.unlisted(1, None, at(11));
             } else {
-                assert_eq!(wire.expire(at(2_001)), 2);
+                assert_eq!(wire.expire(at(2_001)).doubtful, 2);
             }
             let told = [wire.next_doubtful(), wire.next_doubtful(), wire.next_doubtful()];
             assert_eq!(told.map(|told| told.map(|(id, _)| id)), [Some(id(1)), Some(id(2)), None]);

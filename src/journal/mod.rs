@@ -94,5 +94,5 @@ pub use snapshots::{
     PassedOver, SNAPSHOT_BYTES_MAX, SNAPSHOTS_KEPT_MIN, Snapshot, newest_snapshot, prune_snapshots, verified_snapshots,
     write_snapshot,
 };
-pub use stages::{COLD_STAGE, JournalStage, RISK_STAGE, SHARDS_MAX, shard_stage};
+pub use stages::{COLD_STAGE, GATEWAYS_MAX, JournalStage, RISK_STAGE, SHARDS_MAX, gateway_stage, shard_stage};
 pub use verify::{Report, Verdict, verify};

@@ -24,7 +24,7 @@ pub mod threads;
 
 use crate::feed::{Feed, FeedConfig, FeedLanes};
 use crate::gateway::{Gateway, GatewayConfig, GatewayLanes};
-use crate::journal::{RISK_STAGE, SHARDS_MAX, shard_stage};
+use crate::journal::{GATEWAYS_MAX, RISK_STAGE, SHARDS_MAX, gateway_stage, shard_stage};
 use crate::metrics::{FeedCounters, GatewayCounters, RiskCounters, ShardCounters, Shared};
 use crate::risk::{
     KillScope, KillSwitch, LimitsTable, Override, Risk, RiskConfig, RiskFacts, RiskLanes, approved_lane,
@@ -390,12 +390,13 @@ pub struct Running {
 }
 
 impl Machine {
-    /// From now on what risk and the shards take and decide is written down, market data only where `keeps_market`. The
+    /// From now on what shards, risk and gateways take and decide is written down, market data only where `keeps_market`. The
     /// other ends are for the thread that writes the log, each with the number of its stage. Orders are kept in the page
     /// before they are sent.
     #[must_use]
     pub fn with_journal(mut self, page: OrderPage, keeps_market: bool) -> (Self, Vec<(u16, Drain)>) {
-        let (mut page, mut shards, mut drains) = (Some(page), 0..SHARDS_MAX, Vec::new());
+        let (mut page, mut shards, mut gateways) = (Some(page), 0..SHARDS_MAX, 0..GATEWAYS_MAX);
+        let mut drains = Vec::new();
         let mut tapped = |number| {
             let (tap, drain) = Tap::new();
             drains.push((number, drain));
@@ -413,6 +414,10 @@ impl Machine {
                 Some(number) => HotStage::Shard(shard.with_journal(tapped(shard_stage(number)))),
                 // A configuration has fewer.
                 None => HotStage::Shard(shard),
+            },
+            HotStage::Gateway(gateway) => match gateways.next() {
+                Some(venue) => HotStage::Gateway(gateway.with_journal(tapped(gateway_stage(venue)))),
+                None => HotStage::Gateway(gateway),
             },
             stage => stage,
         };

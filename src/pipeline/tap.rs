@@ -5,7 +5,7 @@
 //! anything else, and [`Tap::health`] tells the stage in time to send no new orders.
 
 use super::lane::{Receiver, Sender, roomy_lane};
-use super::tape::{ENTRY_WORDS_MAX, Packed, Unpacking, scratch};
+use super::tape::{self, ENTRY_WORDS_MAX, Packed, Unpacking, scratch};
 use crate::types::{Entry, Event, JournalHealth, MarketMessage, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -169,6 +169,26 @@ impl Tap {
             self.packed.bytes(&Event::Market { lane, message: *message }, &mut self.scratch);
         }
         self.publish();
+    }
+
+    /// Writes down a frame, whole, as the entries that its parts are.
+    #[inline]
+    pub fn write_frame(&mut self, received_ns: Timestamp, frame: &[u8]) {
+        self.touch();
+        if self.lane.is_none() {
+            return;
+        }
+        let parts = tape::frame_parts(frame.len());
+        self.count(parts);
+        let Some(lane) = self.lane.as_mut().filter(|_| self.lost == 0) else {
+            self.lost += parts;
+            return;
+        };
+        let (count, mut words) = tape::frame(received_ns, frame);
+        match lane.try_send_all(count, || words.next().unwrap_or(0)) {
+            Ok(()) => self.words += count as u64,
+            Err(_) => self.lost += parts,
+        }
     }
 
     /// How many entries of what was taken were written down or left out.
@@ -364,6 +384,23 @@ mod tests {
         assert_eq!(all[1 + usize::try_from(kept).expect("few")], Event::Gap { count: 20_000 - kept });
         assert!(kept * 7 < CAPACITY_WORDS / 2 + 7 && kept > 2_000, "{kept}");
         assert_eq!(tap.taken(), 1 + 20_000 + 100);
+    }
+
+    #[test]
+    fn a_frame_is_written_whole_or_left_out_whole() {
+        let (mut tap, mut drain) = Tap::new();
+        let frame = [b'x'; 1_000];
+        let mut parts = 0;
+        for _ in 0..700 {
+            tap.write_frame(Timestamp::from_nanos(5), &frame);
+            parts += 7;
+        }
+        assert_eq!(tap.taken(), 1 + parts);
+        let kept = entries(&mut drain).len() as u64 - 1;
+        // 125 words and two more, into all that the lane holds.
+        assert_eq!(kept, (CAPACITY_WORDS - 2) / 127 * 7);
+        tap.write(Event::Paused);
+        assert_eq!(events(&mut drain), [Event::Gap { count: parts - kept }, Event::Paused]);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! What costs a hot thread is not the copying but the cache lines that it has to take back from the thread that read them
 //! last, a dozen nanoseconds for three of them. An entry of one size would be as long as the longest, 192 bytes; most are
 //! market data and the beginnings of cycles, which take 56 and 16 here. Those have forms of their own. All others are
-//! written as in the log ([`Binary`]), behind a word that says how many bytes there are.
+//! written as in the log ([`Binary`]), behind a word that says how many bytes there are. A frame is one run of words, however
+//! long it is, and comes out as the entries that its parts are.
 //!
 //! Nobody keeps a tape: its forms may change with any build.
 
 use crate::types::{
-    Binary, DepthLevel, Event, InstrumentId, MarketEvent, MarketMessage, Price, Quantity, Quote, Side, Timestamp, Trade,
+    Binary, DepthLevel, Event, FRAME_PART_BYTES, FramePart, InstrumentId, MarketEvent, MarketMessage, Price, Quantity,
+    Quote, Side, Timestamp, Trade,
 };
 
 /// The most words of an entry.
@@ -24,6 +26,7 @@ mod form {
     pub(super) const BUY: u64 = 3;
     pub(super) const SELL: u64 = 4;
     pub(super) const LEVEL: u64 = 5;
+    pub(super) const FRAME: u64 = 6;
 }
 
 /// One entry, packed.
@@ -115,6 +118,24 @@ impl Packed {
     }
 }
 
+/// A frame: how many words it is, and those words.
+#[inline]
+pub(super) fn frame(received_ns: Timestamp, frame: &[u8]) -> (usize, impl Iterator<Item = u64>) {
+    let (whole, rest) = frame.as_chunks();
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+    let last = (!rest.is_empty()).then_some(u64::from_le_bytes(last));
+    let first = [form::FRAME | (frame.len() as u64) << 16, received_ns.nanos()];
+    let words = whole.iter().map(|bytes| u64::from_le_bytes(*bytes)).chain(last);
+    (2 + frame.len().div_ceil(8), first.into_iter().chain(words))
+}
+
+/// How many entries the parts of a frame are.
+#[inline]
+pub(super) fn frame_parts(bytes: usize) -> u64 {
+    bytes.div_ceil(FRAME_PART_BYTES).max(1) as u64
+}
+
 /// Room for what [`Packed::bytes`] puts together.
 pub(super) fn scratch() -> Vec<u8> {
     Vec::with_capacity(2 * BYTES_MAX)
@@ -127,14 +148,43 @@ pub(super) struct Unpacking {
     /// How many words the entry has that is being put together.
     due: usize,
     bytes: Vec<u8>,
+    frame: OpenFrame,
+}
+
+/// A frame whose parts are being put together.
+#[derive(Debug, Default)]
+struct OpenFrame {
+    received_ns: Timestamp,
+    /// Bytes that are still to come.
+    rest: usize,
+    part: FramePart,
+}
+
+impl OpenFrame {
+    /// Takes the next word, and answers the part that is whole with it.
+    fn take(&mut self, word: u64) -> Option<Event> {
+        let bytes = word.to_le_bytes();
+        let bytes = bytes.get(..self.rest).unwrap_or(&bytes);
+        self.part.push(bytes);
+        self.rest -= bytes.len();
+        (self.rest == 0 || self.part.is_full()).then(|| self.part())
+    }
+
+    fn part(&mut self) -> Event {
+        let (received_ns, part) = (self.received_ns, std::mem::take(&mut self.part));
+        Event::Frame { received_ns, rest: u32::try_from(self.rest).unwrap_or(u32::MAX), part }
+    }
 }
 
 impl Unpacking {
     /// Takes the next word, and answers the entry that is whole with it, and the instant where it is a cycle's beginning.
     pub(super) fn take(&mut self, word: u64) -> Option<(Event, Option<Timestamp>)> {
+        if self.frame.rest > 0 {
+            return self.frame.take(word).map(|event| (event, None));
+        }
         if self.words.is_empty() {
             self.due = match word & 0xff {
-                form::CYCLE => 2,
+                form::CYCLE | form::FRAME => 2,
                 form::QUOTE | form::BUY | form::SELL => 7,
                 form::LEVEL => 6,
                 _ => 1 + usize::try_from(word >> 16).unwrap_or(0).div_ceil(8),
@@ -158,6 +208,11 @@ impl Unpacking {
         let more = u16::try_from(first >> 16 & 0xffff).unwrap_or(0);
         let event = match first & 0xff {
             form::CYCLE => return Some((Event::Cycle, Some(instant(1)))),
+            form::FRAME => {
+                let (received_ns, rest) = (instant(1), usize::try_from(first >> 16).unwrap_or(0));
+                self.frame = OpenFrame { received_ns, rest, ..OpenFrame::default() };
+                return (rest == 0).then(|| (self.frame.part(), None));
+            }
             form::QUOTE => MarketEvent::Quote(Quote {
                 bid: price(1),
                 bid_quantity: quantity(2),
@@ -224,7 +279,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_goes_over_the_tape_comes_out_the_same(
-            tag in 0..19u8, inner in 0..8u8,
+            tag in 0..40u8, inner in 0..8u8,
             bytes in proptest::collection::vec(prop_oneof![0..2u8, any::<u8>()], 300),
         ) {
             let mut bytes = bytes;
@@ -235,6 +290,31 @@ mod tests {
                 prop_assert_eq!(out, event);
                 prop_assert!(words <= 32, "{} words", words);
             }
+        }
+    }
+
+    #[test]
+    fn a_frame_comes_out_in_parts_and_whole() {
+        for length in [0, 1, 8, 159, 160, 161, 319, 320, 1_001] {
+            let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            let (count, words) = frame(Timestamp::from_nanos(7), &bytes);
+            let words: Vec<u64> = words.collect();
+            assert_eq!(words.len(), count);
+            let (mut unpacking, mut whole, mut parts, mut left) = (Unpacking::default(), Vec::new(), 0, None);
+            for word in words.into_iter().chain([form::CYCLE, 9]) {
+                match unpacking.take(word) {
+                    Some((Event::Frame { received_ns, rest, part }, None)) => {
+                        assert_eq!(received_ns, Timestamp::from_nanos(7));
+                        whole.extend_from_slice(part.as_bytes());
+                        parts += 1;
+                        left = Some(rest);
+                        assert_eq!(whole.len() + rest as usize, length);
+                    }
+                    None => {}
+                    other => assert_eq!(other, Some((Event::Cycle, Some(Timestamp::from_nanos(9))))),
+                }
+            }
+            assert_eq!((&whole, parts, left), (&bytes, frame_parts(length), Some(0)), "{length}");
         }
     }
 

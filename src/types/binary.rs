@@ -3,6 +3,7 @@
 //! A list is a format: what was written stays readable for ever. A field or variant is only ever added, with a new version
 //! of the records that hold it, and numbers of variants are never used again.
 
+use super::edge::{BudgetReading, Disconnect, FRAME_PART_BYTES, FramePart, Refuser};
 use super::entry::{Entry, Event, JournalHealth, Outgoing};
 use super::fixed::{Price, Quantity};
 use super::ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
@@ -221,6 +222,23 @@ impl Binary for Symbol {
     }
 }
 
+impl Binary for FramePart {
+    fn put(&self, out: &mut Vec<u8>) {
+        let bytes = self.as_bytes();
+        u8::try_from(bytes.len()).unwrap_or(0).put(out);
+        out.extend_from_slice(bytes);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let count = usize::from(u8::take(from)?);
+        let (bytes, rest) = from.split_at_checked(count).filter(|_| count <= FRAME_PART_BYTES)?;
+        *from = rest;
+        let mut part = Self::default();
+        part.push(bytes);
+        Some(part)
+    }
+}
+
 impl Binary for DenialReason {
     fn put(&self, out: &mut Vec<u8>) {
         (*self as u16).put(out);
@@ -293,6 +311,14 @@ binary_enum!(Outgoing {
     4 = Intents,
     5 = CancelIntents,
     6 = Marks,
+    7 = Reports,
+});
+binary_enum!(Disconnect { 0 = Stream, 1 = Protocol, 2 = Closed(code), 3 = Silent(silence_ns), 4 = WriteBlocked });
+binary_enum!(Refuser { 0 = Budget, 1 = Buffer, 2 = Stream, 3 = Unsent });
+binary_enum!(BudgetReading {
+    0 = WeightLimit(limit),
+    1 = QuietUntil(until),
+    2 = Used { used_weight, weight_limit, used_orders, order_limit },
 });
 binary_enum!(Round { 0 = Begun, 1 = Ended { is_conclusive }, 2 = Failed });
 binary_enum!(GatewayMessage {
@@ -351,6 +377,15 @@ binary_enum!(Event {
     16 = ShardCommand(command),
     17 = Update(update),
     18 = Market { lane, message },
+    // Gateways'.
+    32 = Order { order, only_if_unfilled },
+    33 = OrderCancel(intent),
+    34 = CaughtUp,
+    35 = Frame { received_ns, rest, part },
+    36 = Connected { number },
+    37 = Disconnected { reason, is_read },
+    38 = Refused { by, from, count },
+    39 = Budget(reading),
 });
 binary_struct! {
     Entry { sequence, at, event }
@@ -408,7 +443,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_can_be_read_is_written_the_same(
-            tag in 0..19u8,
+            tag in 0..40u8,
             bytes in proptest::collection::vec(prop_oneof![0..4u8, any::<u8>()], 300),
         ) {
             let mut entry = vec![0; 16];
@@ -433,7 +468,7 @@ mod tests {
     #[test]
     fn every_kind_of_entry_and_every_reason_is_written_and_read() {
         let mut seen = 0;
-        for tag in 0..19u8 {
+        for tag in 0..40u8 {
             let mut bytes = vec![0; 16];
             bytes.push(tag);
             bytes.extend([0; 300]);

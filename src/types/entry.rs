@@ -5,6 +5,7 @@
 //! instant at which the stage was polled, and what follows it up to the next one happened in that poll. A poll that
 //! changed nothing writes nothing.
 
+use super::edge::{BudgetReading, Disconnect, FramePart, Refuser};
 use super::ids::{ClientOrderId, VenueId};
 use super::message::{
     CancelIntent, GatewayMessage, Mark, MarketMessage, OrderIntent, OrderUpdate, RiskCommand, ShardCommand,
@@ -100,6 +101,51 @@ pub enum Event {
         /// How many it took.
         sent: u32,
     },
+    /// Taken by a gateway: an order that passed risk.
+    Order {
+        /// As it is to be sent.
+        order: Order,
+        /// Whether it may take another's place only while that one has no fill.
+        only_if_unfilled: bool,
+    },
+    /// Taken by a gateway: a cancel from risk.
+    OrderCancel(CancelIntent),
+    /// Taken by a gateway: all orders that waited were taken, so that cancels of orders it does not know came too late.
+    CaughtUp,
+    /// Taken by a gateway: a frame of the venue, or a part of one, before it was read. What stands in place of a key is
+    /// blanked.
+    Frame {
+        /// When its bytes were read.
+        received_ns: Timestamp,
+        /// How many bytes of it follow in later entries.
+        rest: u32,
+        /// Its bytes.
+        part: FramePart,
+    },
+    /// Taken by a gateway: a connection arrived, and took the place of the one before it, if that still stood.
+    Connected {
+        /// The how many-th of this engine start.
+        number: u64,
+    },
+    /// Taken by a gateway: its connection was lost.
+    Disconnected {
+        /// Why.
+        reason: Disconnect,
+        /// Whether that showed as it was read; else as it was looked after.
+        is_read: bool,
+    },
+    /// Taken by a gateway: in this cycle, what it wanted was refused so many times in a row. All that is not told of was
+    /// granted.
+    Refused {
+        /// By whom.
+        by: Refuser,
+        /// How many times that one was asked in the cycle before.
+        from: u32,
+        /// How many times it refused then.
+        count: u32,
+    },
+    /// Taken by a gateway: what the ledger of the venue's limits said.
+    Budget(BudgetReading),
     /// Decided by risk: the order passed, and is on its way as it stands here.
     Approved {
         /// As it is sent.
@@ -158,6 +204,8 @@ pub enum Outgoing {
     CancelIntents,
     /// A shard's: marks and heartbeats, to risk.
     Marks,
+    /// A gateway's: what it tells risk.
+    Reports,
 }
 
 impl Event {

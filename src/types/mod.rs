@@ -4,6 +4,7 @@
 //! stages say to each other are `Copy` structs whose sizes are asserted where they are defined ([`message`]).
 
 pub mod binary;
+pub mod edge;
 pub mod entry;
 pub mod fixed;
 pub mod ids;
@@ -15,6 +16,7 @@ pub mod order;
 pub mod time;
 
 pub use binary::Binary;
+pub use edge::{BudgetReading, Disconnect, FRAME_PART_BYTES, FramePart, Refuser};
 pub use entry::{Entry, Event, JournalHealth, Outgoing};
 pub use fixed::{FixedText, ParseFixedError, Price, Quantity, format_fixed, parse_fixed};
 pub use ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};

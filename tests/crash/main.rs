@@ -122,7 +122,14 @@ impl Drill {
     fn replay(&self) -> Value {
         let output = gannet().args(["replay", "--json"]).arg(&self.journal).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+        let replay: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+        // A gateway's always, whatever was killed when.
+        let gateway = replay["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == "gateway-0");
+        let is_whole =
+            |stage: &Value| stage["replayed"] == stage["records"] && stage["stopped"] == serde_json::json!([]);
+        assert!(gateway.is_some_and(is_whole), "{replay}");
+        replay
     }
 
     /// The ids under which orders were sent, over all engine starts: how many, and none twice.

@@ -3,7 +3,8 @@
 //!
 //! Random traders want orders; the gateway's bytes go through a pipe to the exchange and back; faults lose, double and delay
 //! what is told, cut connections, ban the address, trade by hand. After every step the checker compares what risk reports
-//! with what the exchange knows; when the faults end, both must come to the same, to the last unit.
+//! with what the exchange knows; when the faults end, both must come to the same, to the last unit. A second gateway runs on
+//! what the first writes down, and must tell the same.
 //!
 //! ```text
 //!   cargo test --test simulation                    past failures, then new seeds for about a minute
@@ -30,6 +31,7 @@
     reason = "tests may print and look at the time"
 )]
 
+mod again;
 mod checks;
 mod dice;
 mod link;

@@ -1,5 +1,6 @@
 //! One seed: exchange, stages, lanes and traders, and the time that passes.
 
+use super::again::Again;
 use super::checks::Truth;
 use super::dice::Dice;
 use super::link::Link;
@@ -14,6 +15,7 @@ use gannet::metrics::{GatewayCounters, RiskCounters, Shared};
 use gannet::pipeline::clock::Clock;
 use gannet::pipeline::lane::{Receiver, Sender, lane};
 use gannet::pipeline::stage::Stage;
+use gannet::pipeline::tap::Tap;
 use gannet::risk::{
     AccountLimits, Exposure, InstrumentLimits, KillSwitch, Limits, LimitsTable, Permission, RateLimit, RateSource,
     Risk, RiskConfig, RiskLanes, StrategyLimits, approved_lane, wide,
@@ -112,6 +114,7 @@ pub struct World {
     truth: Truth,
     risk: Risk,
     gateway: Gateway,
+    again: Again,
     traders: Vec<Trader>,
     links: Vec<Link>,
     /// When a wanted connection is made.
@@ -272,6 +275,8 @@ impl World {
         };
         let mut risk = Risk::new(&risk_config(), lanes, KillSwitch::new(), Shared::<RiskCounters>::default())
             .expect("a good configuration");
+        let (tap, of_risk) = Tap::new();
+        risk = risk.with_journal(tap);
         for (index, asset) in ASSETS.iter().enumerate() {
             let held = exchange.balance(ACCOUNT, asset);
             risk.start_balance(VenueId(0), AssetId(index as u16), Money::from_scaled(held.free, 8).expect("fits"));
@@ -304,7 +309,10 @@ impl World {
             requests: gateway_requests,
             notices: gateway_notices,
         };
+        let (tap, of_gateway) = Tap::new();
+        let again = Again::new(&config.start(), &config.instruments, of_gateway, of_risk);
         let gateway = Gateway::new(config, lanes, clock.clone(), Shared::<GatewayCounters>::default());
+        let gateway = gateway.with_journal(tap);
         Self {
             is_told,
             dice: Dice::new(seed ^ 0xD1CE),
@@ -314,6 +322,7 @@ impl World {
             truth: Truth::default(),
             risk,
             gateway,
+            again,
             traders: (0..STRATEGIES).map(|strategy| Trader::new(StrategyId(strategy), seed)).collect(),
             links: Vec::new(),
             connect_at: None,
@@ -359,6 +368,9 @@ impl World {
                 return Err(format!("{} s after the faults ended: {why}", CALM_MAX_NS / SECOND));
             }
         }
+        // What it told last is still to be taken.
+        self.risk.poll(self.now);
+        self.again.end(&self.gateway)?;
         let summary = self.exchange.summary();
         Ok(Outcome {
             orders: summary.orders,
@@ -434,6 +446,7 @@ impl World {
             self.risk.poll(self.now);
             self.gateway.poll(self.now);
         }
+        self.again.follow().map_err(|what| self.at(what))?;
         self.look_after_state();
         self.carry()?;
         self.truth.follow(&self.exchange)?;

@@ -98,7 +98,9 @@ impl Decoder {
         let stamp = record.entry;
         let is_known = stamp.version == BYTES_VERSION;
         let content = match (JournalStage::of(stamp.stage), stamp.kind) {
-            (JournalStage::Risk | JournalStage::Shard(_), _) if is_known => whole(record.payload).map(Content::Entry),
+            (JournalStage::Risk | JournalStage::Shard(_) | JournalStage::Gateway(_), _) if is_known => {
+                whole(record.payload).map(Content::Entry)
+            }
             (JournalStage::Control, BLOB_KIND) if is_known => self.part(record.payload),
             (JournalStage::Journal, RECOVERED_TORN) => {
                 whole(record.payload).map(|(segment, (offset, bytes))| Content::Torn { segment, offset, bytes })
@@ -154,7 +156,7 @@ impl Decoded {
     pub(super) fn heading(&self) -> String {
         let (stage, sequence) = (stage_name(self.stamp.stage), self.stamp.stage_seq);
         let at = rfc3339(Timestamp::from_nanos(self.stamp.mono_ns));
-        format!("{:>9} {stage:<7} {sequence:>9} {at} {:<12}", self.position.seq, self.content.kind())
+        format!("{:>9} {stage:<9} {sequence:>9} {at} {:<12}", self.position.seq, self.content.kind())
     }
 
     /// Whether it concerns this order.
@@ -167,7 +169,7 @@ impl Decoded {
 impl Content {
     const fn order(&self) -> Option<&Order> {
         match self {
-            Self::Entry(Event::Approved { order, .. }) => Some(order),
+            Self::Entry(Event::Approved { order, .. } | Event::Order { order, .. }) => Some(order),
             Self::Entry(Event::Intent { intent, .. }) => Some(&intent.order),
             _ => None,
         }
@@ -190,9 +192,9 @@ impl Content {
 fn columns(event: &Event) -> Columns {
     let none = Columns::default();
     match event {
-        Event::Approved { order, .. } => columns_of(order),
+        Event::Approved { order, .. } | Event::Order { order, .. } => columns_of(order),
         Event::Intent { intent, .. } => columns_of(&intent.order),
-        Event::Cancel { intent, .. } | Event::Canceling(intent) => {
+        Event::Cancel { intent, .. } | Event::Canceling(intent) | Event::OrderCancel(intent) => {
             Columns { client_order_id: Some(intent.client_order_id), instrument: Some(intent.instrument), ..none }
         }
         Event::Denied { client_order_id, .. } => Columns { client_order_id: Some(*client_order_id), ..none },
@@ -346,7 +348,8 @@ pub(super) fn stage_name(stage: u16) -> String {
 /// What the names are.
 pub(super) fn parse_stage(text: &str) -> Result<u16, String> {
     let stage = JournalStage::parse(text).map(JournalStage::number);
-    stage.ok_or_else(|| "there is no such stage; name risk, shard-0, control, journal or a number".to_owned())
+    stage
+        .ok_or_else(|| "there is no such stage; name risk, shard-0, gateway-0, control, journal or a number".to_owned())
 }
 
 /// The order of this id.
@@ -438,10 +441,12 @@ mod tests {
     fn stages_and_orders_are_named_as_the_help_says() {
         assert_eq!(parse_stage("control"), Ok(COLD_STAGE));
         assert_eq!(parse_stage("3"), Ok(3));
-        assert!(parse_stage("rsik").is_err_and(|problem| problem.contains("risk, shard-0, control, journal")));
+        assert!(
+            parse_stage("rsik").is_err_and(|problem| problem.contains("risk, shard-0, gateway-0, control, journal"))
+        );
         assert!(parse_stage("256").is_err());
         assert_eq!(stage_name(JOURNAL_STAGE), "journal");
-        assert_eq!((stage_name(3).as_str(), stage_name(200).as_str()), ("shard-2", "200"));
+        assert_eq!((stage_name(3).as_str(), stage_name(250).as_str()), ("shard-2", "250"));
         assert!(parse_order("gn0000100000000001").is_ok());
         assert!(parse_order("17").is_err_and(|problem| problem.contains("hexadecimal")));
     }

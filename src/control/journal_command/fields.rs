@@ -3,10 +3,10 @@
 
 use super::text::{Value, Writer};
 use crate::types::{
-    CancelIntent, Denial, DenialReason, DepthLevel, Event, ExecutionReport, GatewayMessage, HistoryBar, JournalHealth,
-    LiquiditySide, Mark, MarketEvent, MarketMessage, MarketStamp, Money, Order, OrderIntent, OrderStatus, OrderType,
-    OrderUpdate, Outgoing, PositionState, Price, Quantity, Quote, ReportKind, RiskCommand, Round, SessionState,
-    ShardCommand, Side, TimeInForce, Timestamp, Trade, TradingState,
+    BudgetReading, CancelIntent, Denial, DenialReason, DepthLevel, Disconnect, Event, ExecutionReport, FramePart,
+    GatewayMessage, HistoryBar, JournalHealth, LiquiditySide, Mark, MarketEvent, MarketMessage, MarketStamp, Money,
+    Order, OrderIntent, OrderStatus, OrderType, OrderUpdate, Outgoing, PositionState, Price, Quantity, Quote, Refuser,
+    ReportKind, RiskCommand, Round, SessionState, ShardCommand, Side, TimeInForce, Timestamp, Trade, TradingState,
 };
 
 /// What is one of several kinds of things, each with fields of its own.
@@ -92,13 +92,20 @@ macro_rules! wrapped {
 }
 
 names!(
-    JournalHealth LiquiditySide OrderStatus OrderType ReportKind SessionState ShardCommand Side TimeInForce TradingState
+    JournalHealth LiquiditySide OrderStatus OrderType Refuser ReportKind SessionState ShardCommand Side TimeInForce TradingState
 );
 wrapped!(Money Price Quantity);
 
 impl Value for Timestamp {
     fn write(&self, writer: &mut Writer<'_>) {
         self.nanos().write(writer);
+    }
+}
+
+/// As text: venues write that.
+impl Value for FramePart {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.text(&String::from_utf8_lossy(self.as_bytes()));
     }
 }
 
@@ -128,6 +135,26 @@ kinds!(Event {
     ShardCommand = "shard_command" (command),
     Update = "update" (update),
     Market = "market" { lane, message },
+    Order = "order" { order, only_if_unfilled },
+    OrderCancel = "order_cancel" (intent),
+    CaughtUp = "caught_up",
+    Frame = "frame" { received_ns, rest, part },
+    Connected = "connected" { number },
+    Disconnected = "disconnected" { reason, is_read },
+    Refused = "refused" { by, from, count },
+    Budget = "budget" (reading),
+});
+kinds!(Disconnect {
+    Stream = "stream",
+    Protocol = "protocol",
+    Closed = "closed" (code),
+    Silent = "silent" (silence_ns),
+    WriteBlocked = "write_blocked",
+});
+kinds!(BudgetReading {
+    WeightLimit = "weight_limit" (limit),
+    QuietUntil = "quiet_until" (until),
+    Used = "used" { used_weight, weight_limit, used_orders, order_limit },
 });
 kinds!(MarketEvent {
     Quote = "quote" (quote),
@@ -167,6 +194,7 @@ kinds!(Outgoing {
     Intents = "intents",
     CancelIntents = "cancel_intents",
     Marks = "marks",
+    Reports = "reports",
 });
 structs! {
     Denial { reason, limit, observed }
@@ -207,7 +235,7 @@ mod tests {
     fn every_kind_of_entry_is_an_object_with_its_kind_and_reads_in_both_styles() {
         let words = Words::default();
         let mut kinds = BTreeSet::new();
-        for tag in 0..19_u8 {
+        for tag in 0..40_u8 {
             for inner in 0..8_u8 {
                 // A gateway message, a command, a market event of each kind.
                 let mut bytes = vec![0; 300];
@@ -231,6 +259,6 @@ mod tests {
                 assert!(!writer.finish().contains('"'));
             }
         }
-        assert_eq!(kinds.len(), 19 - 3 + 7 + 8 + 8, "{kinds:?}");
+        assert_eq!(kinds.len(), 27 - 3 + 7 + 8 + 8, "{kinds:?}");
     }
 }

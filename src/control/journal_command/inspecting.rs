@@ -35,7 +35,7 @@ pub struct InspectArgs {
     /// Records up to this sequence.
     #[arg(long, value_name = "N")]
     pub until: Option<u64>,
-    /// Records of this stage: risk, control (engine starts, limits, overrides), journal, or a number.
+    /// Records of this stage: risk, shard-0, gateway-0, control (engine starts, limits, overrides), journal, or a number.
     #[arg(long, value_name = "NAME", value_parser = parse_stage)]
     pub stage: Option<u16>,
     /// Records that concern this order.

@@ -4,6 +4,7 @@ mod limits;
 mod mass;
 mod orders;
 mod replaces;
+mod replays;
 mod rig;
 mod rounds;
 mod session;

@@ -1,10 +1,13 @@
-//! The gateway with a scripted venue at the other end of a pipe, and a clock set by hand.
+//! The gateway with a scripted venue at the other end of a pipe, and a clock set by hand. Whatever a test does, at its end a
+//! second gateway runs on what the first wrote down, and must come to the same by the same way.
 
-use crate::gateway::{Gateway, GatewayConfig, GatewayLanes, LastKnown};
+use crate::backtest::{Difference, GatewayReplay};
+use crate::gateway::{Gateway, GatewayConfig, GatewayLanes, GatewayStart, LastKnown, OpenOrder};
 use crate::metrics::{GatewayCounters, Shared};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::lane::{Receiver, Sender, lane, lane_of};
 use crate::pipeline::stage::Stage;
+use crate::pipeline::tap::{Drain, Tap};
 use crate::risk::Approved;
 use crate::types::*;
 use crate::venue::binance::{Credentials, OrderEncoder, SessionKind, UserCodec};
@@ -222,11 +225,19 @@ pub(super) struct Sizes {
     /// How often a round of reconciliation begins; zero for one at the start of a session alone.
     pub(super) reconcile_ms: u64,
     pub(super) last_known: LastKnown,
+    pub(super) open_orders: Vec<OpenOrder>,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { reports: 1_024, wire: 64, pipe: 4_096, reconcile_ms: 0, last_known: LastKnown::default() }
+        Self {
+            reports: 1_024,
+            wire: 64,
+            pipe: 4_096,
+            reconcile_ms: 0,
+            last_known: LastKnown::default(),
+            open_orders: Vec::new(),
+        }
     }
 }
 
@@ -247,6 +258,13 @@ pub(super) struct Rig {
     budgets: Vec<String>,
     pipe: usize,
     is_byte_by_byte: bool,
+    pub(super) start: GatewayStart,
+    pub(super) instruments: Arc<Instruments>,
+    drain: Drain,
+    /// Everything that it wrote down.
+    pub(super) entries: Vec<Entry>,
+    /// Everything that risk was told.
+    told: Vec<GatewayMessage>,
 }
 
 fn instruments() -> Arc<Instruments> {
@@ -315,7 +333,7 @@ impl Rig {
             venue: VenueId(0),
             encoder: OrderEncoder::new(Arc::new(keys), SessionKind::LoggedOn),
             codec: UserCodec::new(Arc::clone(&instruments), VenueId(0)),
-            instruments,
+            instruments: Arc::clone(&instruments),
             wire_capacity: sizes.wire,
             request_timeout_ns: TIMEOUT_MS * 1_000_000,
             clock_offset_ns: 0,
@@ -325,7 +343,7 @@ impl Rig {
                 millis => millis * 1_000_000,
             },
             last_known: vec![sizes.last_known],
-            open_orders: Vec::new(),
+            open_orders: sizes.open_orders.clone(),
             seed: 7,
         };
         let lanes = GatewayLanes {
@@ -337,7 +355,9 @@ impl Rig {
             requests: gateway_requests,
             notices: gateway_notices,
         };
-        let gateway = Gateway::new(config, lanes, clock.clone(), Shared::clone(&counters));
+        let begun = config.start();
+        let (tap, drain) = Tap::new();
+        let gateway = Gateway::new(config, lanes, clock.clone(), Shared::clone(&counters)).with_journal(tap);
         let pipe = sizes.pipe;
         Self {
             gateway,
@@ -356,24 +376,32 @@ impl Rig {
             budgets: Vec::new(),
             pipe,
             is_byte_by_byte: false,
+            start: begun,
+            instruments,
+            drain,
+            entries: Vec::new(),
+            told: Vec::new(),
         }
     }
 
     pub(super) fn byte_by_byte() -> Self {
-        Self { is_byte_by_byte: true, ..Self::new() }
+        let mut rig = Self::new();
+        rig.is_byte_by_byte = true;
+        rig
     }
 
     /// Polls until nothing more happens.
     pub(super) fn poll(&mut self) {
         let cycles = if self.is_byte_by_byte { 20_000 } else { 20 };
         for _ in 0..cycles {
-            self.gateway.poll(self.now);
+            self.cycle();
         }
     }
 
     /// One cycle.
     pub(super) fn cycle(&mut self) {
         self.gateway.poll(self.now);
+        self.drain.drain(|entry| self.entries.push(*entry));
     }
 
     /// Lets time pass, polling all the while.
@@ -382,7 +410,7 @@ impl Rig {
         while self.now < end {
             self.now = self.now.plus(50_000_000).min(end);
             self.clock.set(self.now);
-            self.gateway.poll(self.now);
+            self.cycle();
         }
         self.poll();
     }
@@ -549,10 +577,13 @@ impl Rig {
 
     /// What risk was told since the last call, but for the budget.
     pub(super) fn told(&mut self) -> Vec<String> {
-        let (mut told, budgets) = (Vec::new(), &mut self.budgets);
-        self.reports.drain(u64::MAX, |message| match message {
-            GatewayMessage::Budget { .. } => budgets.push(words(message)),
-            _ => told.push(words(message)),
+        let (mut told, budgets, all) = (Vec::new(), &mut self.budgets, &mut self.told);
+        self.reports.drain(u64::MAX, |message| {
+            all.push(*message);
+            match message {
+                GatewayMessage::Budget { .. } => budgets.push(words(message)),
+                _ => told.push(words(message)),
+            }
         });
         told
     }
@@ -568,6 +599,40 @@ impl Rig {
         let mut codes = Vec::new();
         self.notices.drain(u64::MAX, |notice| codes.push(notice.code));
         codes
+    }
+}
+
+/// A gateway that runs on entries, and what it tells.
+pub(super) fn replay(
+    start: &GatewayStart,
+    instruments: &Instruments,
+    entries: &[Entry],
+) -> Result<(GatewayReplay, Vec<GatewayMessage>), Box<Difference>> {
+    let mut bytes = Vec::new();
+    start.put(&mut bytes);
+    let start = GatewayStart::take(&mut bytes.as_slice()).expect("whole");
+    let mut replay = GatewayReplay::new(&start, instruments);
+    let mut told = Vec::new();
+    let mut tell = |entry: Entry| {
+        let Event::Gateway { message, .. } = entry.event else { panic!("{entry:?}") };
+        told.push(message);
+    };
+    entries.iter().try_for_each(|entry| replay.next(entry, &mut tell))?;
+    // A cycle that begins lets the last one run.
+    replay.next(&Entry { event: Event::Cycle, ..Entry::default() }, &mut tell)?;
+    Ok((replay, told))
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.told();
+        let (again, told) = replay(&self.start, &self.instruments, &self.entries)
+            .unwrap_or_else(|difference| panic!("it replays otherwise: {difference:#?}"));
+        assert_eq!(told, self.told, "it tells the same in replay");
+        assert_eq!(again.gateway().digest(), self.gateway.digest(), "it comes to the same in replay");
     }
 }
 

@@ -304,6 +304,7 @@ impl Rig {
             balances,
             venues: 1,
             shards: vec![Vec::new(); 2],
+            gateways: Vec::new(),
             names: Names::default(),
             firsts: Vec::new(),
             facts: None,

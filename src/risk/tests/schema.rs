@@ -6,12 +6,14 @@ use super::rig::{Rig, config};
 use crate::backtest::{Blob, EngineStart, InstanceStart};
 use crate::control::journaling::{SCHEMA, SCHEMA_DIGEST};
 use crate::control::names::Names;
+use crate::gateway::{GatewayStart, LastKnown, OpenOrder};
 use crate::risk::Override;
 use crate::strategy::saved::{Left, SavedState};
 use crate::types::{
-    AssetId, Binary, DenialReason, Event, InstrumentId, Latch, Money, Side, StrategyId, StrategyLatch, Timestamp,
-    VenueId,
+    AssetId, Binary, DenialReason, Event, InstrumentId, Latch, Money, Quantity, Side, StrategyId, StrategyLatch,
+    Timestamp, VenueId,
 };
+use crate::venue::binance::SessionKind;
 
 /// Bytes of which flags, variants and numbers can be read, no two stretches alike.
 fn bits(mut seed: u64) -> Vec<u8> {
@@ -61,11 +63,29 @@ fn payloads(out: &mut String) {
         is_quarantined: true,
         resumed: SavedState::of(11, &12),
     };
+    let open = OpenOrder {
+        order: rig.order(id).order,
+        venue_order_id: 17,
+        booked: Quantity(18),
+        written_ns: Timestamp::from_nanos(19),
+        is_cancel_wanted: true,
+    };
+    let gateway = GatewayStart {
+        venue: VenueId(20),
+        session_kind: SessionKind::SignedEach,
+        wire_capacity: 21,
+        request_timeout_ns: 22,
+        reconcile_interval_ns: 23,
+        clock_offset_ns: -24,
+        last_known: vec![LastKnown { venue_order_id: 25, execution_id: 26 }],
+        open_orders: vec![open],
+    };
     let start = EngineStart {
         config: config.clone(),
         balances: vec![(VenueId(1), (AssetId(2), Money(13)))],
         venues: 14,
         shards: vec![Vec::new(), vec![instance]],
+        gateways: vec![gateway],
         names: Names {
             venues: vec!["v".to_owned()],
             instruments: vec!["i".to_owned()],
