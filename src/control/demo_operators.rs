@@ -53,7 +53,7 @@ impl Operators {
         dir: &DataDir,
         patience: Duration,
     ) -> Result<BTreeMap<String, Decimal>, String> {
-        let (start, mut accepted) = (Instant::now(), BTreeMap::new());
+        let (start, mut accepted, mut signed_for) = (Instant::now(), BTreeMap::new(), String::new());
         loop {
             let shown: Shown =
                 dir.read(Shown::FILE).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -61,10 +61,13 @@ impl Operators {
             if untold.is_empty() {
                 return Ok(accepted);
             }
-            if shown.breakers.contains_key(Shown::BREAK) && accepted.is_empty() {
+            let broken = shown.breakers.get(Shown::BREAK);
+            if let Some(broken) = broken.filter(|broken| **broken != signed_for) {
+                // Each break that is found is signed for: what is missing of another asset may be found later.
                 let reason = format!("the exchange's history has transfers that were never told: {}", words(&untold));
                 self.sign(dir, &reason)?;
-                accepted = untold;
+                signed_for.clone_from(broken);
+                untold.into_iter().for_each(|(asset, amount)| _ = accepted.entry(asset).or_insert(amount));
             } else if start.elapsed() > patience {
                 return Err(format!("the exchange's history of transfers has {} more than our books", words(&untold)));
             }
