@@ -142,6 +142,7 @@ fn summary(output: &Output) -> Value {
         "dropped",
         "venues",
         "venue_agrees",
+        "recovered",
     ];
     assert_eq!(keys(&summary), BTreeSet::from(expected));
     for strategy in summary["strategies"].as_array().unwrap() {

@@ -451,7 +451,8 @@ fn a_market_that_was_another_is_found_with_stage_and_strategy() {
             && stamp.stage == gannet::journal::shard_stage(0)
         {
             seen += 1;
-            if seen > 500 {
+            // Early: on a machine that is busy beyond measure, market data is left out soon.
+            if seen > 5 {
                 quote.bid.0 -= quote.bid.0 / 100;
                 quote.ask.0 -= quote.ask.0 / 100;
             }

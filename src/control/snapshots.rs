@@ -51,10 +51,13 @@ pub fn newest(disk: &dyn Disk, engine_id: &[u8; 16]) -> Result<Option<Known>, Jo
     Ok(snapshot.zip(opened).map(known))
 }
 
+/// What is in a snapshot: what an engine would begin with there, and what its strategies had come to.
+pub type Content = (Box<EngineStart>, Vec<(StrategyId, Left)>);
+
 /// What is in a snapshot: two payloads as the journal has them. `None` where its hash names something else, or it is of a
 /// program that this one does not understand.
 #[must_use]
-pub fn open(snapshot: &Snapshot) -> Option<(Box<EngineStart>, Vec<(StrategyId, Left)>)> {
+pub fn open(snapshot: &Snapshot) -> Option<Content> {
     let mut bytes = snapshot.bytes.as_slice();
     let (start, left) = (Blob::take(&mut bytes)?, Blob::take(&mut bytes)?);
     match (start, left) {

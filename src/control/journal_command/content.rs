@@ -446,7 +446,7 @@ mod tests {
         );
         assert!(parse_stage("256").is_err());
         assert_eq!(stage_name(JOURNAL_STAGE), "journal");
-        assert_eq!((stage_name(3), stage_name(250)), ("shard-2".to_owned(), "250".to_owned()));
+        assert_eq!((stage_name(3).as_str(), stage_name(200).as_str()), ("shard-2", "200"));
         assert!(parse_order("gn0000100000000001").is_ok());
         assert!(parse_order("17").is_err_and(|problem| problem.contains("hexadecimal")));
     }
