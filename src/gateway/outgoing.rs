@@ -48,8 +48,14 @@ impl<'a> Placing<'a> {
 impl Core {
     #[inline]
     pub(super) fn order(&mut self, placing: Placing<'_>, line: &mut Line, clock: &Clock, now: Timestamp) {
+        self.place(placing, line, clock, now);
+        // Behind it: an order does not wait for what is read after the poll, and risk has written it down already.
+        self.tap.write(Event::Order { order: *placing.order, only_if_unfilled: placing.only_if_unfilled });
+    }
+
+    #[inline]
+    fn place(&mut self, placing: Placing<'_>, line: &mut Line, clock: &Clock, now: Timestamp) {
         let Placing { order, only_if_unfilled, instants } = placing;
-        self.tap.write(Event::Order { order: *order, only_if_unfilled });
         if let Some(place) = self.early_cancels.iter().position(|id| *id == order.client_order_id) {
             // Canceled before it was sent: then it is not sent.
             self.early_cancels.swap_remove(place);
