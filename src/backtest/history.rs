@@ -221,7 +221,9 @@ impl History {
         let blob = Blob::take(&mut bytes.as_slice()).ok_or("ends a payload that is nothing known")?;
         match blob {
             Blob::Start(start) => {
-                self.finish();
+                if self.replay.is_some() {
+                    self.finish();
+                }
                 if self.difference.is_none() {
                     self.begin(start)?;
                 }

@@ -45,7 +45,7 @@ const PROOF_MS: u64 = 40_000;
 
 /// How long the demo's operators look for transfers that the engine was never told of: as long as it takes to find, in two
 /// rounds that compare, that books do not agree.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the view's end is looked for while no key is pressed.
 const KEY_WAIT: Duration = Duration::from_millis(100);
@@ -150,6 +150,8 @@ pub fn run(args: &DemoArgs) -> Result<(), Vec<String>> {
     let temporary = tempfile::tempdir().map_err(|error| one(&error))?;
     let beside_journal = args.journal.as_ref().map(|journal| journal.join("data"));
     config.engine.data_dir = args.data.clone().or(beside_journal).unwrap_or_else(|| temporary.path().join("data"));
+    // Ten times the recorded market, for hours maybe: where nobody keeps the journal, it is not to fill the disk.
+    config.engine.journal_market_data = args.journal.is_some();
     if is_stormy {
         // What a request came to that was lost at the last moment is proven only after all the time that the venue has to
         // take it. Where nothing is in doubt, nothing waits.

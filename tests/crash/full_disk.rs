@@ -69,9 +69,9 @@ fn is_told(shown: &Value) -> bool {
 #[test]
 fn a_full_disk_stops_new_orders_and_nothing_else_until_there_is_room() {
     let mut drill = Drill::new();
-    // Two segments of 8 MiB, the ballast, and some more: what the engine wants before it trades.
+    // Room for market data while it trades: some 20 MB a second.
     let small = drill.folder.path().join("small");
-    let Some(disk) = SmallDisk::mount(&small, 48) else {
+    let Some(disk) = SmallDisk::mount(&small, 1_024) else {
         println!("skipped: this process may not mount a file system");
         return;
     };

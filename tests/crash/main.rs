@@ -305,6 +305,6 @@ fn a_second_engine_on_the_same_journal_is_refused() {
     assert!(!output.status.success() && told.contains("JOURNAL_LOCKED"), "{told}");
     assert!(told.contains(&first.0.id().to_string()), "names the holder: {told}");
     drop(first);
-    let freed = drill.run("1s");
+    let freed = drill.run("8s");
     assert!(freed.status.success(), "{}", String::from_utf8_lossy(&freed.stderr));
 }

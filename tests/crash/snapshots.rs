@@ -31,14 +31,20 @@ impl Drill {
         files
     }
 
-    /// Runs an engine until it has made a snapshot in this run, and kills it.
-    fn kill_behind_a_snapshot(&self) {
-        let (before, log) = (self.snapshots(), self.folder.path().join("engine.log"));
+    /// The sequences of the snapshots, by their files, oldest first.
+    fn sequences(&self) -> Vec<u64> {
+        let seq = |path: &PathBuf| path.file_stem()?.to_str()?.strip_prefix("snapshot-")?.parse().ok();
+        self.snapshots().iter().filter_map(seq).collect()
+    }
+
+    /// Runs an engine until the older of its snapshots is so many records behind what was there before, and kills it.
+    fn kill_behind_snapshots(&self, records: u64) {
+        let (before, log) = (self.sequences().last().copied().unwrap_or(0), self.folder.path().join("engine.log"));
         let mut command = self.engine("600s");
         let errors = File::create(&log).unwrap();
         let mut engine = Process(command.stdout(Stdio::null()).stderr(errors).spawn().unwrap());
         let started = Instant::now();
-        while self.snapshots().last() == before.last() || self.snapshots().len() < 2 {
+        while self.sequences().len() < 2 || self.sequences().first() <= Some(&(before + records)) {
             assert!(started.elapsed() < PATIENCE, "{}", fs::read_to_string(&log).unwrap());
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
@@ -79,7 +85,7 @@ fn facts(drill: &Drill, mut history: History, from_seq: u64) -> (RiskFacts, u64)
 #[test]
 fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     let drill = Drill::new();
-    drill.kill_behind_a_snapshot();
+    drill.kill_behind_snapshots(1);
     // From the snapshot and from the beginning: the same orders, positions, balances, latches.
     let (newest, _) = newest_snapshot(drill.disk().as_ref(), &drill.engine_id(), &mut |_| true).unwrap();
     let newest = newest.expect("a snapshot");
@@ -91,7 +97,7 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     assert_eq!(drill.goes_on("1s", false).0, Some(newest.seq));
 
     // The newest is damaged: the one before it.
-    drill.kill_behind_a_snapshot();
+    drill.kill_behind_snapshots(1);
     let files = drill.snapshots();
     assert_eq!(files.len(), 2, "two are kept: {files:?}");
     let mut bytes = fs::read(&files[1]).unwrap();
@@ -105,14 +111,15 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     );
 
     // None holds: the journal itself.
-    drill.kill_behind_a_snapshot();
+    drill.kill_behind_snapshots(1);
     for file in drill.snapshots() {
         fs::write(file, b"nothing").unwrap();
     }
     assert_eq!(drill.goes_on("1s", false).0, None);
 
-    // Segments that are in two snapshots go, and it still goes on; replay says what it has not.
-    drill.kill_behind_a_snapshot();
+    // Segments that are in two snapshots go, the one that the engine started in among them, and it still goes on; replay says
+    // what it has not.
+    drill.kill_behind_snapshots(300_000);
     let held = verified_snapshots(drill.disk().as_ref(), &drill.engine_id(), 2).unwrap();
     let below = held.last().unwrap().to_string();
     let pruned = super::gannet().args(["journal", "prune", "--json", "--below", &below]).arg(&drill.journal).output();
