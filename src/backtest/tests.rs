@@ -3,9 +3,9 @@
 use super::shard::Edited;
 use super::shards::{Followed, ShardDifference, Shards, StopReason};
 use super::start::{EngineStart, InstanceStart};
-use super::{Leaving, start::Blob};
+use super::{History, Leaving, start::Blob};
 use crate::control::names::Names;
-use crate::journal::{BYTES_VERSION, Record, Stamp, shard_stage};
+use crate::journal::{BLOB_KIND, BYTES_VERSION, COLD_STAGE, Position, Record, Stamp, gateway_stage, shard_stage};
 use crate::metrics::Shared;
 use crate::pipeline::clock::Clock;
 use crate::pipeline::lane::{Receiver, Sender, lane};
@@ -495,4 +495,22 @@ fn a_resumed_start_replays_from_what_it_took_up() {
     // Something of it shows: the quotes that rested are known again.
     let shards = Shards::new(&resumed, Edited::EndsIt);
     assert_eq!(shards.leave(0), Some(first.shard.leave()));
+}
+
+#[test]
+fn a_gateways_record_that_cannot_be_read_keeps_nobody_from_recovering() {
+    let mut payload = vec![0; 4];
+    Blob::Start(Box::new(start())).put(&mut payload);
+    for (mut history, is_read) in [(History::following(), false), (History::default(), true)] {
+        let mut record = |seq, stage, kind, version, payload: &[u8]| {
+            let entry = Stamp { stage, kind, version, ..Stamp::default() };
+            history.record(Position::default(), &Record { seq, entry, is_batch_end: false, payload });
+        };
+        record(1, COLD_STAGE, BLOB_KIND, BYTES_VERSION, &payload);
+        record(2, gateway_stage(0), 0, BYTES_VERSION, b"\xff");
+        record(3, gateway_stage(0), 0, BYTES_VERSION + 1, b"?");
+        history.finish();
+        assert_eq!(history.problem.is_some(), is_read, "{:?}", history.problem);
+        assert_eq!((history.starts, history.difference), (1, None));
+    }
 }
