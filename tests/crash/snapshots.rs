@@ -99,16 +99,14 @@ fn a_restart_goes_on_from_the_newest_snapshot_that_holds() {
     // The newest is damaged: the one before it.
     drill.kill_behind_snapshots(1);
     let files = drill.snapshots();
-    assert_eq!(files.len(), 2, "two are kept: {files:?}");
-    let mut bytes = fs::read(&files[1]).unwrap();
+    // Two are kept; a kill may have come between a third and the end of the oldest.
+    let [.., older, newest] = files.as_slice() else { panic!("{files:?}") };
+    let mut bytes = fs::read(newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    fs::write(&files[1], &bytes).unwrap();
+    fs::write(newest, &bytes).unwrap();
     let (seq, told) = drill.goes_on("1s", false);
-    assert!(
-        files[0].ends_with(format!("snapshot-{:020}.bin", seq.unwrap())) && told.contains("is passed over"),
-        "{told}"
-    );
+    assert!(older.ends_with(format!("snapshot-{:020}.bin", seq.unwrap())) && told.contains("is passed over"), "{told}");
 
     // None holds: the journal itself.
     drill.kill_behind_snapshots(1);
