@@ -6,7 +6,7 @@
 //! are new orders sent. Rounds go on while it trades.
 //!
 //! What it takes is written down poll by poll ([`Tap`]): orders, cancels, frames as they came, connections that arrive and
-//! are lost; and, as it depends on nothing else, what the [`line`](mod@line) and the [`ledger`] refused. What it tells is
+//! are lost; and, as it depends on nothing else, what the `line` and the `ledger` refused. What it tells is
 //! not: risk writes down what it took. In replay the same stage finds all that again ([`Gateway::foretell`]).
 
 mod answers;
