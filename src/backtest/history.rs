@@ -114,12 +114,14 @@ impl History {
 
     /// Where risk is between two cycles and nothing is still to be taken: the sequence of the last record that is in it, and an
     /// engine start that begins with what it is now. Whoever goes on from there, from the record after it on, comes to the same
-    /// orders, positions and latches. `None` anywhere else: right behind the record that begins a cycle is the place to ask.
+    /// orders, positions and latches. `None` anywhere but right behind the record that begins a cycle.
     #[must_use]
     pub fn at_rest(&self) -> Option<(u64, EngineStart)> {
         let (start, replay) = self.start.as_ref().zip(self.replay.as_ref())?;
         let is_sound = self.difference.is_none() && self.problem.is_none() && self.blob.is_empty();
-        let facts = (is_sound && replay.is_at_rest()).then(|| replay.risk().facts())?;
+        let has_just_begun = self.rest_seq + 1 == self.seq && replay.is_at_rest();
+        // Facts are a copy of everything: only there are they made.
+        let facts = (is_sound && has_just_begun).then(|| replay.risk().facts())?;
         Some((self.rest_seq, EngineStart { facts: Some(facts), ..(**start).clone() }))
     }
 

@@ -167,10 +167,8 @@ impl Follow {
                 if let Some(problem) = &self.history.problem {
                     return Err(problem.clone());
                 }
-                // Asking costs a copy of everything, so it is asked at the due record only, and behind it.
                 if record.seq.saturating_sub(self.newest) > self.every
                     && let Some((seq, start)) = self.history.at_rest()
-                    && seq + 1 == record.seq
                 {
                     self.write(seq, chain, start, durable).map_err(words)?;
                 }
