@@ -146,20 +146,6 @@ impl Rates {
         self.rates.get(asset.index()).copied().flatten()
     }
 
-    /// The rate of an asset, at most `age_ns_max` old.
-    ///
-    /// # Errors
-    /// [`RateError::Missing`] or [`RateError::Stale`].
-    #[inline]
-    pub fn fresh(&self, asset: AssetId, now: Timestamp, age_ns_max: u64) -> Result<Rate, RateError> {
-        let rate = self.newest(asset).ok_or(RateError::Missing)?;
-        let age_ns = now.since(rate.at);
-        if age_ns > age_ns_max && Some(asset) != self.currency {
-            return Err(RateError::Stale { age_ns });
-        }
-        Ok(rate)
-    }
-
     /// An amount of an asset in the account's currency, by a rate of at most this age.
     ///
     /// # Errors
@@ -176,7 +162,12 @@ impl Rates {
         if Some(asset) == self.currency {
             return Ok(amount);
         }
-        self.fresh(asset, now, age_ns_max)?.apply(amount, rounding).ok_or(RateError::Overflow)
+        let rate = self.newest(asset).ok_or(RateError::Missing)?;
+        let age_ns = now.since(rate.at);
+        if age_ns > age_ns_max {
+            return Err(RateError::Stale { age_ns });
+        }
+        rate.apply(amount, rounding).ok_or(RateError::Overflow)
     }
 
     /// An amount of one asset in another, by the newest rates of both into the account's currency, however old. Rounded
